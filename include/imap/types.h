@@ -1,0 +1,102 @@
+/*
+ * The plain words of mail that every layer may use: UIDs, flags, mailbox
+ * attributes, kinds of answers. No functions, nothing to own.
+ */
+#ifndef IMAP_TYPES_H
+#define IMAP_TYPES_H
+
+#include <stdint.h>
+
+#include <imap/slice.h>
+
+/* RFC 9051 §2.3.1.1: 1..2^32-1; 0 means "not known". */
+typedef uint32_t imap_uid;
+
+/* RFC 9051 §2.3.2, the system flags as bits; keywords travel as text. */
+enum imap_flag {
+	IMAP_FLAG_SEEN = 1 << 0,
+	IMAP_FLAG_ANSWERED = 1 << 1,
+	IMAP_FLAG_FLAGGED = 1 << 2,
+	IMAP_FLAG_DELETED = 1 << 3,
+	IMAP_FLAG_DRAFT = 1 << 4,
+	IMAP_FLAG_RECENT = 1 << 5,
+};
+
+/* RFC 9051 §7.3.1, RFC 6154: mailbox attributes as bits; unknown ones are dropped. */
+enum imap_attribute {
+	IMAP_ATTR_NOINFERIORS = 1 << 0,
+	IMAP_ATTR_NOSELECT = 1 << 1,
+	IMAP_ATTR_NONEXISTENT = 1 << 2, /* implies NOSELECT */
+	IMAP_ATTR_HASCHILDREN = 1 << 3,
+	IMAP_ATTR_HASNOCHILDREN = 1 << 4,
+	IMAP_ATTR_MARKED = 1 << 5,
+	IMAP_ATTR_UNMARKED = 1 << 6,
+	IMAP_ATTR_SUBSCRIBED = 1 << 7,
+	IMAP_ATTR_REMOTE = 1 << 8,
+	/* special use */
+	IMAP_ATTR_ALL = 1 << 16,
+	IMAP_ATTR_ARCHIVE = 1 << 17,
+	IMAP_ATTR_DRAFTS = 1 << 18,
+	IMAP_ATTR_FLAGGED = 1 << 19,
+	IMAP_ATTR_IMPORTANT = 1 << 20,
+	IMAP_ATTR_JUNK = 1 << 21,
+	IMAP_ATTR_SENT = 1 << 22,
+	IMAP_ATTR_TRASH = 1 << 23,
+};
+
+/* RFC 9051 §7.1: how a command, a greeting or an untagged status ended. */
+enum imap_status {
+	IMAP_OK,
+	IMAP_NO,
+	IMAP_BAD,
+	IMAP_BYE,
+	IMAP_PREAUTH,
+};
+
+/* Response codes, RFC 9051 §7.1 and RFC 5530. */
+enum imap_code {
+	IMAP_CODE_NONE = 0, /* there was no code */
+	IMAP_CODE_OTHER,    /* one that we do not know; its text is in code_data */
+	IMAP_CODE_ALERT,
+	IMAP_CODE_ALREADYEXISTS,
+	IMAP_CODE_APPENDUID,
+	IMAP_CODE_AUTHENTICATIONFAILED,
+	IMAP_CODE_AUTHORIZATIONFAILED,
+	IMAP_CODE_BADCHARSET,
+	IMAP_CODE_CANNOT,
+	IMAP_CODE_CAPABILITY,
+	IMAP_CODE_CLIENTBUG,
+	IMAP_CODE_CLOSED,
+	IMAP_CODE_CONTACTADMIN,
+	IMAP_CODE_COPYUID,
+	IMAP_CODE_CORRUPTION,
+	IMAP_CODE_EXPIRED,
+	IMAP_CODE_EXPUNGEISSUED,
+	IMAP_CODE_HASCHILDREN,
+	IMAP_CODE_HIGHESTMODSEQ,
+	IMAP_CODE_INUSE,
+	IMAP_CODE_LIMIT,
+	IMAP_CODE_MAILBOXID,
+	IMAP_CODE_MODIFIED,
+	IMAP_CODE_NOMODSEQ,
+	IMAP_CODE_NONEXISTENT,
+	IMAP_CODE_NOPERM,
+	IMAP_CODE_OVERQUOTA,
+	IMAP_CODE_PARSE,
+	IMAP_CODE_PERMANENTFLAGS,
+	IMAP_CODE_PRIVACYREQUIRED,
+	IMAP_CODE_READ_ONLY,
+	IMAP_CODE_READ_WRITE,
+	IMAP_CODE_REFERRAL,
+	IMAP_CODE_SERVERBUG,
+	IMAP_CODE_TOOBIG,
+	IMAP_CODE_TRYCREATE,
+	IMAP_CODE_UIDNEXT,
+	IMAP_CODE_UIDNOTSTICKY,
+	IMAP_CODE_UIDVALIDITY,
+	IMAP_CODE_UNAVAILABLE,
+	IMAP_CODE_UNKNOWN_CTE,
+	IMAP_CODE_UNSEEN,
+};
+
+#endif

@@ -23,13 +23,16 @@ void imap_command_free(struct imap_command **command);
 int imap_command_error(const struct imap_command *command);
 
 /* Each puts one space in front, except directly behind an opening parenthesis. */
-void imap_command_atom(struct imap_command *command, const char *text);      /* fixed words of ours */
-void imap_command_astring(struct imap_command *command, struct slice text);  /* atom, quoted or literal, as it needs */
-void imap_command_string(struct imap_command *command, struct slice text);   /* quoted or literal, never an atom */
-void imap_command_nstring(struct imap_command *command, struct slice text);  /* NIL for SLICE_NIL */
+void imap_command_atom(struct imap_command *command, const char *text); /* fixed words of ours */
+void imap_command_astring(struct imap_command *command,
+			  struct slice text); /* atom, quoted or literal, as it needs */
+void imap_command_string(struct imap_command *command,
+			 struct slice text); /* quoted or literal, never an atom */
+void imap_command_nstring(struct imap_command *command, struct slice text); /* NIL for SLICE_NIL */
 void imap_command_number(struct imap_command *command, uint64_t number);
 void imap_command_set(struct imap_command *command, const struct imap_set *set);
-void imap_command_flags(struct imap_command *command, uint32_t flags, struct slice keywords); /* ( ... ) */
+void imap_command_flags(struct imap_command *command, uint32_t flags,
+			struct slice keywords); /* ( ... ) */
 void imap_command_date(struct imap_command *command, int64_t internaldate);
 void imap_command_open(struct imap_command *command);  /* ( */
 void imap_command_close(struct imap_command *command); /* ) */

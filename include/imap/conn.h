@@ -20,13 +20,14 @@ enum imap_tls_mode {
 struct imap_conn_params {
 	const char *host, *port;
 	enum imap_tls_mode tls;
-	const char *ca_file, *ca_dir;  /* NULL: the system's store */
-	const char *fingerprint;       /* "sha256:HEX": pins the certificate, replaces chain and name checks; or NULL */
+	const char *ca_file, *ca_dir; /* NULL: the system's store */
+	const char *
+		fingerprint; /* "sha256:HEX": pins the certificate, replaces chain and name checks; or NULL */
 	const char *cert_file, *key_file; /* client certificate, or NULL */
-	const char *trace_path;        /* secrets masked; or NULL */
-	const char *disable;           /* "CAP,CAP" or NULL */
+	const char *trace_path;           /* secrets masked; or NULL */
+	const char *disable;              /* "CAP,CAP" or NULL */
 	int timeout_ms;
-	int stop_fd;                   /* readable: every wait ends with -ECANCELED; -1: none */
+	int stop_fd; /* readable: every wait ends with -ECANCELED; -1: none */
 };
 
 struct imap_conn;
@@ -39,20 +40,24 @@ struct imap_conn;
  * -ETIMEDOUT, -ECONNREFUSED, -EHOSTUNREACH, -ENOENT (no such host), -EKEYREJECTED (certificate), -EPROTO (not a mail
  * server, or one that breaks the protocol), -ECONNRESET, -EPERM (policy: no STARTTLS, plain text off loopback), -ECANCELED.
  */
-int imap_conn_open(const struct imap_conn_params *params, struct imap_conn **ret_conn, char **ret_error);
+int imap_conn_open(const struct imap_conn_params *params, struct imap_conn **ret_conn,
+		   char **ret_error);
 /* Closes at once, no LOGOUT (see imap_conn_logout). */
 void imap_conn_free(struct imap_conn **conn);
 
 /* Handler of events that no request keeps (EXISTS, EXPUNGE, alerts). */
-void imap_conn_on_event(struct imap_conn *conn, bool (*event)(void *user, const struct imap_event *event), void *user);
+void imap_conn_on_event(struct imap_conn *conn,
+			bool (*event)(void *user, const struct imap_event *event), void *user);
 
 /* Queues a command (takes it); waits only when the send buffer is full. */
-int imap_conn_send(struct imap_conn *conn, struct imap_command **command, struct imap_request *request);
+int imap_conn_send(struct imap_conn *conn, struct imap_command **command,
+		   struct imap_request *request);
 /* Until request->done. 0 (see request->answer for OK, NO, BAD), or a final error: -ETIMEDOUT, -ECONNRESET (closed, BYE),
  * -EPROTO, -EMSGSIZE, -ECANCELED. `patience` multiplies the timeout (1; 10 for commands that may take long). */
 int imap_conn_wait(struct imap_conn *conn, struct imap_request *request, int patience);
 /* Send and wait: 0 with request->answer, or a final error. */
-int imap_conn_run(struct imap_conn *conn, struct imap_command **command, struct imap_request *request, int patience);
+int imap_conn_run(struct imap_conn *conn, struct imap_command **command,
+		  struct imap_request *request, int patience);
 
 bool imap_conn_alive(const struct imap_conn *conn); /* no final error so far */
 /* Without waiting: reads what has come (unsolicited data, a BYE). 0 or the final error. */

@@ -19,15 +19,15 @@
 #include <imap/value.h>
 
 enum imap_event_type {
-	IMAP_EVENT_STATUS,         /* untagged OK/NO/BAD/BYE/PREAUTH, the greeting included: status */
-	IMAP_EVENT_TAGGED,         /* the end of a command: status (with its tag) */
-	IMAP_EVENT_CONTINUE,       /* "+": status.text */
-	IMAP_EVENT_CAPABILITY,     /* untagged, or as a code of any status: atoms */
-	IMAP_EVENT_ENABLED,        /* atoms */
-	IMAP_EVENT_ID,             /* pairs */
-	IMAP_EVENT_NAMESPACE,      /* namespaces */
-	IMAP_EVENT_LIST,           /* list */
-	IMAP_EVENT_LSUB,           /* list */
+	IMAP_EVENT_STATUS,     /* untagged OK/NO/BAD/BYE/PREAUTH, the greeting included: status */
+	IMAP_EVENT_TAGGED,     /* the end of a command: status (with its tag) */
+	IMAP_EVENT_CONTINUE,   /* "+": status.text */
+	IMAP_EVENT_CAPABILITY, /* untagged, or as a code of any status: atoms */
+	IMAP_EVENT_ENABLED,    /* atoms */
+	IMAP_EVENT_ID,         /* pairs */
+	IMAP_EVENT_NAMESPACE,  /* namespaces */
+	IMAP_EVENT_LIST,       /* list */
+	IMAP_EVENT_LSUB,       /* list */
 	IMAP_EVENT_MAILBOX_STATUS, /* mailbox_status */
 	IMAP_EVENT_FLAGS,          /* flags */
 	IMAP_EVENT_EXISTS,         /* number */
@@ -38,19 +38,20 @@ enum imap_event_type {
 	IMAP_EVENT_SEARCH,         /* search.set (SEARCH: as a sorted set) */
 	IMAP_EVENT_ESEARCH,        /* search */
 	IMAP_EVENT_OTHER,          /* a well-formed response we do not interpret: other */
-	IMAP_EVENT_SKIPPED,        /* one that does not parse: skipped.text (cut); counted, never fatal */
-	IMAP_EVENT_BODY_BEGIN,     /* body */
-	IMAP_EVENT_BODY_DATA,      /* data: any number of pieces */
+	IMAP_EVENT_SKIPPED, /* one that does not parse: skipped.text (cut); counted, never fatal */
+	IMAP_EVENT_BODY_BEGIN, /* body */
+	IMAP_EVENT_BODY_DATA,  /* data: any number of pieces */
 	IMAP_EVENT_BODY_END,
 };
 
 struct imap_event_status {
 	enum imap_status status;
-	struct slice tag;  /* TAGGED */
+	struct slice tag; /* TAGGED */
 	enum imap_code code;
 	struct slice code_name, code_data; /* as sent; code_data excludes the name */
-	uint64_t code_number;  /* UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, UNSEEN, APPENDUID's validity */
-	struct slice text;     /* the human part; print it escaped */
+	uint64_t
+		code_number; /* UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, UNSEEN, APPENDUID's validity */
+	struct slice text;   /* the human part; print it escaped */
 };
 
 struct imap_event_list {
@@ -104,17 +105,17 @@ enum imap_fetch_item {
 };
 
 struct imap_section {
-	struct slice name;  /* what stands between the brackets; "" for the whole message */
-	int64_t origin;     /* <n>, or -1 */
-	bool nil;           /* the server said NIL: there is no such text */
-	uint64_t size;      /* bytes that were sent */
-	struct slice text;  /* when not streamed (it was quoted); else ptr NULL */
+	struct slice name; /* what stands between the brackets; "" for the whole message */
+	int64_t origin;    /* <n>, or -1 */
+	bool nil;          /* the server said NIL: there is no such text */
+	uint64_t size;     /* bytes that were sent */
+	struct slice text; /* when not streamed (it was quoted); else ptr NULL */
 };
 
 struct imap_event_fetch {
 	uint32_t seq;
-	imap_uid uid;      /* 0: not sent */
-	uint32_t present;  /* enum imap_fetch_item */
+	imap_uid uid;     /* 0: not sent */
+	uint32_t present; /* enum imap_fetch_item */
 	uint32_t flags;
 	const struct slice *keywords;
 	size_t keyword_count;
@@ -154,7 +155,7 @@ struct imap_event {
 		struct {
 			struct slice tag; /* ESEARCH: the TAG correlator, or NIL */
 			bool uid;
-			bool earlier; /* VANISHED (EARLIER) */
+			bool earlier;                                     /* VANISHED (EARLIER) */
 			uint32_t present_min, present_max, present_count; /* 0: not sent */
 			uint32_t min, max, count;
 			uint64_t modseq;
@@ -166,8 +167,8 @@ struct imap_event {
 			const struct imap_value *values;
 		} other;
 		struct {
-			struct slice text;   /* the beginning of it, at most 200 bytes */
-			const char *reason;  /* static text */
+			struct slice text;  /* the beginning of it, at most 200 bytes */
+			const char *reason; /* static text */
 		} skipped;
 		struct {
 			uint32_t seq;

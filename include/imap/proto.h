@@ -37,7 +37,8 @@ struct imap_answer {
  */
 struct imap_request {
 	bool (*event)(void *user, const struct imap_event *event); /* may be NULL */
-	bool (*go_on)(void *user, struct slice challenge, struct slice *ret_reply); /* "+" of AUTHENTICATE; reply borrowed, sent
+	bool (*go_on)(void *user, struct slice challenge,
+		      struct slice *ret_reply); /* "+" of AUTHENTICATE; reply borrowed, sent
 										       with CRLF; false: send "*" */
 	void *user;
 	bool done;
@@ -45,19 +46,23 @@ struct imap_request {
 	/* private */
 	struct imap_request *next;
 	char tag[24];
-	uint64_t begin;   /* where it begins in all that is sent: no answer is believed before that went out */
+	uint64_t
+		begin; /* where it begins in all that is sent: no answer is believed before that went out */
 	bool stop_behind; /* STARTTLS, COMPRESS: no byte of the server may follow the answer */
 };
 
 /* `event` is the handler for what no request keeps. */
-int imap_proto_new(bool (*event)(void *user, const struct imap_event *event), void *user, struct imap_proto **ret_proto);
+int imap_proto_new(bool (*event)(void *user, const struct imap_event *event), void *user,
+		   struct imap_proto **ret_proto);
 void imap_proto_free(struct imap_proto **proto);
 
 /* Queues a command; takes it in any case. 0, the command's own error, -EAGAIN when the pipeline is full, -EPROTO when broken. */
-int imap_proto_send(struct imap_proto *proto, struct imap_command **command, struct imap_request *request);
+int imap_proto_send(struct imap_proto *proto, struct imap_command **command,
+		    struct imap_request *request);
 /* `line` gets every piece of output when it is queued, as a trace may show it: secrets as ***, literals as their
  * size. */
-void imap_proto_trace(struct imap_proto *proto, void (*line)(void *user, struct slice masked), void *user);
+void imap_proto_trace(struct imap_proto *proto, void (*line)(void *user, struct slice masked),
+		      void *user);
 /* Bytes to be sent now (empty: none), and how many were. */
 struct slice imap_proto_output(struct imap_proto *proto);
 void imap_proto_sent(struct imap_proto *proto, size_t len);

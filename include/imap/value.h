@@ -14,7 +14,7 @@
 #include <imap/slice.h>
 
 enum imap_value_type {
-	IMAP_VALUE_ATOM,   /* also numbers and flags: `\Seen`, `BODY[HEADER.FIELDS (FROM)]<0>`, `NIL` */
+	IMAP_VALUE_ATOM, /* also numbers and flags: `\Seen`, `BODY[HEADER.FIELDS (FROM)]<0>`, `NIL` */
 	IMAP_VALUE_STRING, /* quoted (unescaped) or literal */
 	IMAP_VALUE_LIST,
 	IMAP_VALUE_STREAMED, /* a body literal that went to the sink; its size is text.len, text.ptr is NULL */

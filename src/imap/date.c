@@ -120,8 +120,8 @@ int imap_date_parse(struct slice text, int64_t *ret_seconds)
 	    !take_char(&text, '-') || !take_digits(&text, 4, &year) || !take_char(&text, ' ') ||
 	    !take_digits(&text, 2, &hour) || !take_char(&text, ':') ||
 	    !take_digits(&text, 2, &minute) || !take_char(&text, ':') ||
-	    !take_digits(&text, 2, &second) || !take_char(&text, ' ') ||
-	    !take_zone(&text, &zone) || text.len != 0)
+	    !take_digits(&text, 2, &second) || !take_char(&text, ' ') || !take_zone(&text, &zone) ||
+	    text.len != 0)
 		return -EINVAL;
 	if (day == 0 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 60)
 		return -EINVAL;
@@ -143,7 +143,7 @@ int imap_date_format(int64_t seconds, char buf[static IMAP_DATE_SIZE])
 		return -ERANGE;
 	date_from_days(days, &year, &month, &day);
 	snprintf(buf, IMAP_DATE_SIZE, "%2u-%s-%04u %02u:%02u:%02u +0000", day % 100,
-		 month_names[(month - 1) % 12], (unsigned)year % 10000, (unsigned)(rest / 3600) % 24,
-		 (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+		 month_names[(month - 1) % 12], (unsigned)year % 10000,
+		 (unsigned)(rest / 3600) % 24, (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
 	return 0;
 }

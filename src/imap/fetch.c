@@ -26,12 +26,10 @@ size_t imap_fetch_section_end(const char *base, size_t at, size_t end)
 {
 	for (at++; at < end; at++) {
 		switch (base[at]) {
-		case ']':
-			return at + 1;
+		case ']': return at + 1;
 		case '[':
 		case '\r':
-		case '\n':
-			return 0;
+		case '\n': return 0;
 		case '"':
 			for (at++; at < end && base[at] != '"'; at++)
 				if (base[at] == '\\')
@@ -224,7 +222,8 @@ static int read_bodystructure(struct token *token, struct fetch_reader *reader)
 	return 0;
 }
 
-static int section_add(struct token *token, struct fetch_reader *reader, struct imap_section section)
+static int section_add(struct token *token, struct fetch_reader *reader,
+		       struct imap_section section)
 {
 	size_t count = reader->fetch->section_count;
 
@@ -249,7 +248,8 @@ static int section_add(struct token *token, struct fetch_reader *reader, struct 
 }
 
 /* "BODY" section ["<" number ">"] SP nstring, of which a literal has gone to the sink */
-static int read_section(struct token *token, struct fetch_reader *reader, struct imap_section section)
+static int read_section(struct token *token, struct fetch_reader *reader,
+			struct imap_section section)
 {
 	struct token at_value = *token;
 	struct slice nil;

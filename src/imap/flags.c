@@ -14,9 +14,12 @@ static const struct {
 	struct slice name;
 	enum imap_flag flag;
 } system_flags[] = {
-	{ SLICE_LIT("\\Seen"), IMAP_FLAG_SEEN },         { SLICE_LIT("\\Answered"), IMAP_FLAG_ANSWERED },
-	{ SLICE_LIT("\\Flagged"), IMAP_FLAG_FLAGGED },   { SLICE_LIT("\\Deleted"), IMAP_FLAG_DELETED },
-	{ SLICE_LIT("\\Draft"), IMAP_FLAG_DRAFT },       { SLICE_LIT("\\Recent"), IMAP_FLAG_RECENT },
+	{ SLICE_LIT("\\Seen"), IMAP_FLAG_SEEN },
+	{ SLICE_LIT("\\Answered"), IMAP_FLAG_ANSWERED },
+	{ SLICE_LIT("\\Flagged"), IMAP_FLAG_FLAGGED },
+	{ SLICE_LIT("\\Deleted"), IMAP_FLAG_DELETED },
+	{ SLICE_LIT("\\Draft"), IMAP_FLAG_DRAFT },
+	{ SLICE_LIT("\\Recent"), IMAP_FLAG_RECENT },
 };
 
 static uint32_t system_flag(struct slice name)

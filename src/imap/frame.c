@@ -110,7 +110,8 @@ static void fetch_atom(struct frame *frame, const char *base, size_t at, size_t 
 	struct slice atom = { base + at, end - at };
 
 	if (frame->name_len && !imap_fetch_is_item(atom)) {
-		if (!frame->uid && slice_caseeqs((struct slice){ base + frame->name, frame->name_len }, "UID"))
+		if (!frame->uid &&
+		    slice_caseeqs((struct slice){ base + frame->name, frame->name_len }, "UID"))
 			(void)num_u32(atom, &frame->uid);
 		frame->name_len = 0;
 		return;
@@ -127,8 +128,7 @@ static void fetch_follow(struct frame *frame, const char *base, size_t end)
 		size_t next = at + 1;
 
 		switch (base[at]) {
-		case ' ':
-			break;
+		case ' ': break;
 		case '(':
 			frame->depth++;
 			frame->name_len = 0;

@@ -148,8 +148,8 @@ static void status_item(const struct imap_value *name, const struct imap_value *
 	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
 		if (!imap_value_is_atom(name, items[i].name))
 			continue;
-		if (items[i].u32 ? imap_value_u32(value, items[i].u32) == 0 :
-				   imap_value_u64(value, items[i].u64) == 0)
+		if (items[i].u32 ? imap_value_u32(value, items[i].u32) == 0
+				 : imap_value_u64(value, items[i].u64) == 0)
 			status->present |= items[i].item;
 		return;
 	}

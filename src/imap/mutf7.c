@@ -157,8 +157,7 @@ static bool encode_close(struct encoder *enc)
 	if (!enc->shifted)
 		return true;
 	enc->shifted = false;
-	if (enc->count &&
-	    !put_char(&enc->out, base64_digits[enc->bits << (6 - enc->count) & 63]))
+	if (enc->count && !put_char(&enc->out, base64_digits[enc->bits << (6 - enc->count) & 63]))
 		return false;
 	return put_char(&enc->out, '-');
 }

@@ -119,8 +119,15 @@ static void emit_skipped(struct response *response, struct slice text)
 static int parser_dispatch(struct imap_parser *parser, const char *base, size_t len)
 {
 	struct response response = {
-		.token = { .base = base, .pos = base, .arena = &parser->arena, .marks = parser->marks },
-		.framed_uid = parser->frame.uid, .set = &parser->set, .fn = parser->fn, .user = parser->user, .reason = "",
+		.token = { .base = base,
+			   .pos = base,
+			   .arena = &parser->arena,
+			   .marks = parser->marks },
+		.framed_uid = parser->frame.uid,
+		.set = &parser->set,
+		.fn = parser->fn,
+		.user = parser->user,
+		.reason = "",
 	};
 	size_t end = len - 1;
 	int err;
@@ -286,7 +293,8 @@ ssize_t imap_parser_feed(struct imap_parser *parser, const void *data, size_t le
 	if (parser->error)
 		return parser->error;
 	/* A literal of no bytes ends without any. */
-	while (!stop && (in.pos < in.end || (parser->state != PARSER_LINE && !parser->literal_left))) {
+	while (!stop &&
+	       (in.pos < in.end || (parser->state != PARSER_LINE && !parser->literal_left))) {
 		if (parser->state == PARSER_LINE)
 			stop = feed_line(parser, &in);
 		else if (parser->state == PARSER_INLINE)

@@ -35,7 +35,8 @@ static int words_read(struct response *response, enum imap_event_type type)
 		imap_token_spaces(&response->token);
 		if (imap_token_at_end(&response->token))
 			break;
-		err = imap_token_slices_add(&response->token, &words, imap_token_word(&response->token));
+		err = imap_token_slices_add(&response->token, &words,
+					    imap_token_word(&response->token));
 		if (err)
 			return err;
 	}

@@ -303,8 +303,8 @@ static int parse_members(struct slice text, struct imap_set *set)
 			if (err)
 				return err;
 		}
-		err = first <= last ? imap_set_append(set, first, last) :
-				      imap_set_append(set, last, first);
+		err = first <= last ? imap_set_append(set, first, last)
+				    : imap_set_append(set, last, first);
 		if (err || text.len == 0)
 			return err;
 		if (text.ptr[0] != ',')

@@ -98,12 +98,8 @@ static size_t code_end(struct slice text)
 			if (depth == 0)
 				return i;
 			break;
-		case '(':
-			depth++;
-			break;
-		case ')':
-			depth -= depth > 0;
-			break;
+		case '(': depth++; break;
+		case ')': depth -= depth > 0; break;
 		case '"':
 			for (i++; i < text.len && text.ptr[i] != '"'; i++)
 				if (text.ptr[i] == '\\')
@@ -130,8 +126,7 @@ static uint64_t code_number(enum imap_code code, struct slice data)
 		while (len < data.len && data.ptr[len] != ' ')
 			len++;
 		return num_u64((struct slice){ data.ptr, len }, &number) == 0 ? number : 0;
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 

@@ -27,14 +27,11 @@ static const unsigned char classes[256] = {
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 3, 3, 3, /* 50 */
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* 60 */
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 3, 3, 3, 2, /* 70 */
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
 };
 
 static bool is_class(char c, unsigned class)
@@ -75,8 +72,8 @@ void *imap_token_alloc(struct token *token, size_t size, int *ret_err)
 		size_t spent = token->arena->total +
 			       (token->arena->current ? token->arena->used : 0);
 
-		*ret_err = size > token->arena->cap / 2 || spent > token->arena->cap / 2 ?
-				   -EMSGSIZE : -ENOMEM;
+		*ret_err = size > token->arena->cap / 2 || spent > token->arena->cap / 2 ? -EMSGSIZE
+											 : -ENOMEM;
 	}
 	return ptr;
 }
@@ -151,8 +148,8 @@ int imap_token_u64(struct token *token, uint64_t *ret_number)
 		token->pos++;
 	if (peek(token) >= 0 && !strchr(" ()", peek(token)))
 		return -EINVAL;
-	return num_u64((struct slice){ start, (size_t)(token->pos - start) }, ret_number) ?
-		       -EINVAL : 0;
+	return num_u64((struct slice){ start, (size_t)(token->pos - start) }, ret_number) ? -EINVAL
+											  : 0;
 }
 
 int imap_token_u32(struct token *token, uint32_t *ret_number)
@@ -225,8 +222,9 @@ static int token_literal(struct token *token, struct slice *ret_text)
 	if (!imap_token_char(token, '{'))
 		return -EINVAL;
 	/* Bounded: what is longer than this in braces is no literal. */
-	close = memchr(token->pos, '}', (size_t)(token->end - token->pos) < 64 ?
-						(size_t)(token->end - token->pos) : 64);
+	close = memchr(token->pos, '}',
+		       (size_t)(token->end - token->pos) < 64 ? (size_t)(token->end - token->pos)
+							      : 64);
 	if (!close)
 		return -EINVAL;
 	digits = (struct slice){ token->pos, (size_t)(close - token->pos) };

@@ -28,7 +28,7 @@ struct token_mark {
 };
 
 struct token {
-	const char *base, *pos, *end; /* end: before the last CRLF */
+	const char *base, *pos, *end;   /* end: before the last CRLF */
 	const struct token_mark *marks; /* those still ahead */
 	struct arena *arena;
 	size_t values; /* made so far */

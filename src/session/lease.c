@@ -22,22 +22,18 @@ static bool on_event(void *user, const struct imap_event *event)
 	struct slot *slot = user;
 
 	switch (event->type) {
-	case IMAP_EVENT_EXISTS:
-		slot->selected.exists = event->number;
-		return true;
-	case IMAP_EVENT_RECENT:
-		slot->selected.recent = event->number;
-		return true;
+	case IMAP_EVENT_EXISTS: slot->selected.exists = event->number; return true;
+	case IMAP_EVENT_RECENT: slot->selected.recent = event->number; return true;
 	case IMAP_EVENT_EXPUNGE:
 		if (slot->selected.exists)
 			slot->selected.exists--;
 		return true;
 	case IMAP_EVENT_STATUS:
 		if (event->status.code == IMAP_CODE_ALERT)
-			log_warning("the server says: %.*s", (int)event->status.text.len, event->status.text.ptr);
+			log_warning("the server says: %.*s", (int)event->status.text.len,
+				    event->status.text.ptr);
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -113,7 +109,8 @@ static size_t open_locked(const struct session *session)
 	return open;
 }
 
-static struct slot *slot_find_locked(struct session *session, enum session_priority priority, struct slice mailbox)
+static struct slot *slot_find_locked(struct session *session, enum session_priority priority,
+				     struct slice mailbox)
 {
 	bool may_open = open_locked(session) < session->limit;
 	struct slot *best = NULL;
@@ -127,7 +124,8 @@ static struct slot *slot_find_locked(struct session *session, enum session_prior
 
 		if (rank < 0 || (!slot->conn && !may_open))
 			continue;
-		if (!best || rank < best_rank || (rank == best_rank && slot->used_ms < best->used_ms)) {
+		if (!best || rank < best_rank ||
+		    (rank == best_rank && slot->used_ms < best->used_ms)) {
 			best = slot;
 			best_rank = rank;
 		}
@@ -136,8 +134,8 @@ static struct slot *slot_find_locked(struct session *session, enum session_prior
 }
 
 /* Waits for a slot and marks it leased. */
-static int slot_take(struct session *session, enum session_priority priority, struct slice mailbox, int64_t deadline_ms,
-		     struct slot **ret_slot)
+static int slot_take(struct session *session, enum session_priority priority, struct slice mailbox,
+		     int64_t deadline_ms, struct slot **ret_slot)
 {
 	struct slot *slot = NULL;
 	int err = 0;
@@ -193,8 +191,8 @@ static int examine(struct session *session, struct slot *slot, struct slice mail
 	err = imap_select(slot->conn, mailbox, true, &selected, &answer);
 	if (err == -EREMOTEIO) {
 		err = imap_answer_errno(&answer);
-		log_warning("%s: cannot open the mailbox %.*s: %s", session->label, (int)mailbox.len, mailbox.ptr,
-			    answer.text);
+		log_warning("%s: cannot open the mailbox %.*s: %s", session->label,
+			    (int)mailbox.len, mailbox.ptr, answer.text);
 		return err;
 	}
 	if (err)
@@ -205,8 +203,8 @@ static int examine(struct session *session, struct slot *slot, struct slice mail
 }
 
 /* Makes the leased slot what was asked for. -EAGAIN: take another one. */
-static int slot_prepare(struct session *session, struct slot *slot, struct slice mailbox, int64_t deadline_ms,
-			bool *ret_fresh)
+static int slot_prepare(struct session *session, struct slot *slot, struct slice mailbox,
+			int64_t deadline_ms, bool *ret_fresh)
 {
 	int err = 0;
 
@@ -226,7 +224,8 @@ static int slot_prepare(struct session *session, struct slot *slot, struct slice
 	return err;
 }
 
-int session_lease(struct session *session, enum session_priority priority, struct slice mailbox, struct lease **ret_lease)
+int session_lease(struct session *session, enum session_priority priority, struct slice mailbox,
+		  struct lease **ret_lease)
 {
 	int64_t deadline_ms = clock_ms() + session->conn.timeout_ms;
 	struct lease *lease = calloc(1, sizeof(*lease));

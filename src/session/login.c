@@ -20,31 +20,28 @@ static void say(char **ret_error, const struct session *session, const char *wha
 	char escaped[512];
 
 	imap_text_escape(slice_of(why), escaped, sizeof(escaped));
-	if (asprintf(ret_error, "%s: %s%s%s", session->label, what, *escaped ? ": " : "", escaped) < 0)
+	if (asprintf(ret_error, "%s: %s%s%s", session->label, what, *escaped ? ": " : "", escaped) <
+	    0)
 		*ret_error = NULL;
 }
 
-static void explain(const struct session *session, int err, const struct imap_answer *answer, struct imap_conn *conn,
-		    char **ret_error)
+static void explain(const struct session *session, int err, const struct imap_answer *answer,
+		    struct imap_conn *conn, char **ret_error)
 {
 	switch (err) {
 	case -EACCES:
-		say(ret_error, session, "the server refused the user or the password", answer->text);
+		say(ret_error, session, "the server refused the user or the password",
+		    answer->text);
 		break;
 	case -EPERM:
-	case -EREMOTEIO:
-		say(ret_error, session, "cannot log in", answer->text);
-		break;
-	case -ETIMEDOUT:
-		say(ret_error, session, "the server does not answer the login", "");
-		break;
-	default:
-		say(ret_error, session, "the login failed", imap_conn_error(conn));
-		break;
+	case -EREMOTEIO: say(ret_error, session, "cannot log in", answer->text); break;
+	case -ETIMEDOUT: say(ret_error, session, "the server does not answer the login", ""); break;
+	default: say(ret_error, session, "the login failed", imap_conn_error(conn)); break;
 	}
 }
 
-static void remember(struct session *session, struct imap_conn *conn, const struct imap_login_memory *memory)
+static void remember(struct session *session, struct imap_conn *conn,
+		     const struct imap_login_memory *memory)
 {
 	struct imap_conn_facts facts;
 	const struct imap_capabilities *caps = imap_conn_capabilities(conn);
@@ -53,12 +50,14 @@ static void remember(struct session *session, struct imap_conn *conn, const stru
 	pthread_mutex_lock(&session->lock);
 	session->memory = *memory;
 	session->capabilities = caps->bits & ~caps->off;
-	snprintf(session->tls, sizeof(session->tls), "%s%s%s", facts.secured ? facts.tls_version : "off",
-		 facts.secured ? " " : "", facts.secured ? facts.tls_cipher : "");
+	snprintf(session->tls, sizeof(session->tls), "%s%s%s",
+		 facts.secured ? facts.tls_version : "off", facts.secured ? " " : "",
+		 facts.secured ? facts.tls_cipher : "");
 	pthread_mutex_unlock(&session->lock);
 }
 
-static int do_login(struct session *session, struct imap_conn *conn, struct imap_login_memory *memory, char **ret_error)
+static int do_login(struct session *session, struct imap_conn *conn,
+		    struct imap_login_memory *memory, char **ret_error)
 {
 	struct secret *password = NULL;
 	struct imap_answer answer = { 0 };
@@ -79,7 +78,8 @@ static int do_login(struct session *session, struct imap_conn *conn, struct imap
 	return err;
 }
 
-int session_connect(struct session *session, int timeout_ms, struct imap_conn **ret_conn, char **ret_error)
+int session_connect(struct session *session, int timeout_ms, struct imap_conn **ret_conn,
+		    char **ret_error)
 {
 	struct imap_conn_params params = session->conn;
 	struct imap_login_memory memory;
@@ -103,7 +103,8 @@ int session_connect(struct session *session, int timeout_ms, struct imap_conn **
 			imap_conn_set_timeout(conn, session->conn.timeout_ms);
 			remember(session, conn, &memory);
 			/* Some hosts open no mailbox to a client without a name. What it says back is learnt once. */
-			if (session->is_learnt && imap_has(imap_conn_capabilities(conn), IMAP_CAP_ID))
+			if (session->is_learnt &&
+			    imap_has(imap_conn_capabilities(conn), IMAP_CAP_ID))
 				(void)imap_id(conn, "imapfs", IMAPFS_VERSION, NULL, NULL);
 			*ret_conn = conn;
 			return 0;
@@ -133,8 +134,8 @@ static int on_id(void *user, const struct imap_event *event)
 
 		imap_text_escape(name, name_text, sizeof(name_text));
 		imap_text_escape(version, version_text, sizeof(version_text));
-		snprintf(session->server, sizeof(session->server), "%s%s%s", name_text, *version_text ? " " : "",
-			 version_text);
+		snprintf(session->server, sizeof(session->server), "%s%s%s", name_text,
+			 *version_text ? " " : "", version_text);
 	}
 	return 0;
 }
@@ -143,13 +144,14 @@ static int on_namespace(void *user, const struct imap_event *event)
 {
 	struct session *session = user;
 
-	for (size_t i = 0; i < event->namespaces.count && session->namespace_count < NAMESPACES_MAX; i++) {
+	for (size_t i = 0; i < event->namespaces.count && session->namespace_count < NAMESPACES_MAX;
+	     i++) {
 		const struct imap_namespace *from = &event->namespaces.items[i];
 		struct session_namespace *to = &session->namespaces[session->namespace_count];
 
 		if (from->prefix.len >= sizeof(to->prefix)) {
-			log_warning("%s: a namespace with a prefix of %zu bytes is left out", session->label,
-				    from->prefix.len);
+			log_warning("%s: a namespace with a prefix of %zu bytes is left out",
+				    session->label, from->prefix.len);
 			continue;
 		}
 		to->kind = (int)from->kind;

@@ -16,12 +16,12 @@
 #define NAMESPACES_MAX 32
 
 struct slot {
-	bool leased;             /* guarded by session.lock */
-	bool is_open;            /* guarded by session.lock: there is a connection, logged in */
+	bool leased;  /* guarded by session.lock */
+	bool is_open; /* guarded by session.lock: there is a connection, logged in */
 	uint64_t bytes_in, bytes_out, skipped; /* guarded by session.lock: as of the last return */
 	/* the lease's owner; session.lock while not leased */
-	struct imap_conn *conn;  /* NULL: none */
-	char *mailbox;           /* wire name of what is examined, or NULL */
+	struct imap_conn *conn; /* NULL: none */
+	char *mailbox;          /* wire name of what is examined, or NULL */
 	struct imap_selected selected;
 	int64_t used_ms;
 };
@@ -60,9 +60,9 @@ struct session {
 	struct imap_login_memory memory;
 	uint64_t capabilities; /* what the last login offered, less what is switched off */
 	char tls[128];
-	size_t limit;          /* connections that the server lets us have, <= slot_count */
-	int64_t limited_ms;    /* when it was lowered; 0: never */
-	size_t waiting;        /* interactive leases that wait for a slot */
+	size_t limit;       /* connections that the server lets us have, <= slot_count */
+	int64_t limited_ms; /* when it was lowered; 0: never */
+	size_t waiting;     /* interactive leases that wait for a slot */
 	enum reach reach;
 	bool stopping;
 	struct backoff backoff;
@@ -75,7 +75,8 @@ struct session {
 };
 
 /* login.c: one connection, logged in. 0, or -errno with a line in *ret_error (owned, may be NULL); which is set to NULL or freed first. */
-int session_connect(struct session *session, int timeout_ms, struct imap_conn **ret_conn, char **ret_error);
+int session_connect(struct session *session, int timeout_ms, struct imap_conn **ret_conn,
+		    char **ret_error);
 /* ID and NAMESPACE, on the first connection. Failures that leave the connection alive are none. */
 int session_learn(struct session *session, struct imap_conn *conn);
 

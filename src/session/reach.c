@@ -43,7 +43,8 @@ static void set_reach(struct session *session, enum reach reach)
 	if (before == reach)
 		return;
 	if (reach == REACH_DOWN)
-		log_warning("%s: the server cannot be reached; cached mail goes on, the rest fails until it is back",
+		log_warning("%s: the server cannot be reached; cached mail goes on, the rest fails "
+			    "until it is back",
 			    session->label);
 	else if (reach == REACH_UP)
 		log_info("%s: connected again", session->label);
@@ -90,8 +91,8 @@ static bool lower_limit(struct session *session, const struct slot *slot, int er
 	}
 	pthread_mutex_unlock(&session->lock);
 	if (lowered)
-		log_warning("%s: the server lets in %zu connection%s and no more", session->label, others,
-			    others == 1 ? "" : "s");
+		log_warning("%s: the server lets in %zu connection%s and no more", session->label,
+			    others, others == 1 ? "" : "s");
 	return lowered;
 }
 
@@ -301,7 +302,8 @@ static void *keeper_run(void *arg)
 	while (!is_stopping(session)) {
 		bool down = is_down(session);
 
-		keeper_sleep(session, down ? next_try_ms(session) : clock_ms() + KEEPER_TICK_MS, down);
+		keeper_sleep(session, down ? next_try_ms(session) : clock_ms() + KEEPER_TICK_MS,
+			     down);
 		if (is_stopping(session))
 			break;
 		if (is_down(session))

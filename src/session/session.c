@@ -18,7 +18,8 @@ static int copy_strings(struct session *session, const struct session_params *pa
 	session->authzid = params->authzid ? strdup(params->authzid) : NULL;
 	if (asprintf(&session->label, "%s@%s", params->user, params->conn.host) < 0)
 		session->label = NULL;
-	if (!session->user || !session->auth || !session->label || (params->authzid && !session->authzid))
+	if (!session->user || !session->auth || !session->label ||
+	    (params->authzid && !session->authzid))
 		return -ENOMEM;
 	return 0;
 }
@@ -66,7 +67,8 @@ static int open_first(struct session *session, char **ret_error)
 	return keeper_start(session);
 }
 
-int session_open(const struct session_params *params, struct session **ret_session, char **ret_error)
+int session_open(const struct session_params *params, struct session **ret_session,
+		 char **ret_error)
 {
 	struct session *session = NULL;
 	int err = session_new(params, &session);

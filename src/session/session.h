@@ -27,18 +27,20 @@ struct session;
 struct lease;
 
 struct session_params {
-	struct imap_conn_params conn; /* strings must outlive the session; stop_fd is the session's own */
+	struct imap_conn_params
+		conn; /* strings must outlive the session; stop_fd is the session's own */
 	const char *user;
-	const char *auth;             /* mechanism, "auto" */
-	const char *authzid;          /* or NULL */
+	const char *auth;    /* mechanism, "auto" */
+	const char *authzid; /* or NULL */
 	/* Asked for before each login; owned by the caller of it. 0 or -errno with a line in *ret_error (owned). */
 	int (*password)(void *user, struct secret **ret_password, char **ret_error);
 	void *password_user;
-	size_t connections;           /* at most */
+	size_t connections; /* at most */
 };
 
 /* Connects once and logs in: 0, or -errno with one line for a person in *ret_error (owned). -EACCES: credentials refused. */
-int session_open(const struct session_params *params, struct session **ret_session, char **ret_error);
+int session_open(const struct session_params *params, struct session **ret_session,
+		 char **ret_error);
 /* Ends every wait of every lease with -ECANCELED; leases may still be returned. */
 void session_stop(struct session *session);
 /* After all leases are back: LOGOUT on idle connections, frees. */
@@ -48,7 +50,8 @@ enum session_priority { SESSION_INTERACTIVE, SESSION_BACKGROUND };
 
 /* `mailbox` (wire name) is examined, or SLICE_NIL: any connection (one with no mailbox is preferred). Waits for a free connection, connects, logs in, examines, within
  * `timeout`. 0; -ENOTCONN; -ENOENT / -EACCES / -EIO: the server refused the mailbox; -ECANCELED; -ETIMEDOUT. */
-int session_lease(struct session *session, enum session_priority priority, struct slice mailbox, struct lease **ret_lease);
+int session_lease(struct session *session, enum session_priority priority, struct slice mailbox,
+		  struct lease **ret_lease);
 struct imap_conn *lease_conn(struct lease *lease);
 /* What EXAMINE said, NULL without a mailbox; kept up to date by EXISTS/RECENT/EXPUNGE since (exists, recent). */
 const struct imap_selected *lease_selected(const struct lease *lease);
@@ -63,8 +66,8 @@ void lease_return(struct lease **lease);
  * -ETIMEDOUT, -EPROTO, -EMSGSIZE): for work that is safe to repeat, which is all reading. `fn` returns 0 or -errno; what it got so
  * far it keeps or throws away itself. At most two tries, and not after session_stop().
  */
-int session_run(struct session *session, enum session_priority priority, struct slice mailbox, int (*fn)(struct lease *lease, void *user),
-		void *user);
+int session_run(struct session *session, enum session_priority priority, struct slice mailbox,
+		int (*fn)(struct lease *lease, void *user), void *user);
 
 /* NAMESPACE of the account, learnt at the first login: fn per namespace (an IMAP_EVENT_NAMESPACE event is replayed). */
 struct session_namespace {

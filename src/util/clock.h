@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdint.h>
 
-int64_t clock_ms(void);      /* CLOCK_MONOTONIC */
-int64_t clock_wall_s(void);  /* seconds since 1970 */
+int64_t clock_ms(void);     /* CLOCK_MONOTONIC */
+int64_t clock_wall_s(void); /* seconds since 1970 */
 /* A condition variable that waits by clock_ms(). 0 or -errno. */
 int clock_cond_init(pthread_cond_t *cond);
 /* Waits until signalled (0) or until deadline_ms has passed (-ETIMEDOUT). */

@@ -48,10 +48,14 @@ int num_size(struct slice text, uint64_t *ret_bytes)
 	if (text.len == 0)
 		return -EINVAL;
 	switch (text.ptr[text.len - 1]) {
-	case 'K': case 'k': shift = 10; break;
-	case 'M': case 'm': shift = 20; break;
-	case 'G': case 'g': shift = 30; break;
-	case 'T': case 't': shift = 40; break;
+	case 'K':
+	case 'k': shift = 10; break;
+	case 'M':
+	case 'm': shift = 20; break;
+	case 'G':
+	case 'g': shift = 30; break;
+	case 'T':
+	case 't': shift = 40; break;
 	}
 	if (shift)
 		text.len--;

@@ -64,7 +64,8 @@ static int pool_start(struct pool *pool, const char *name, size_t threads)
 		err = pthread_create(&pool->threads[pool->thread_count], NULL, pool_run, pool);
 		if (err)
 			break;
-		snprintf(title, sizeof(title), "%.12s-%u", name, (unsigned)pool->thread_count % 100);
+		snprintf(title, sizeof(title), "%.12s-%u", name,
+			 (unsigned)pool->thread_count % 100);
 		pthread_setname_np(pool->threads[pool->thread_count], title);
 		pool->thread_count++;
 	}

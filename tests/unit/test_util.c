@@ -27,7 +27,7 @@ static void slice_compare(void **state)
 	assert_true(slice_caseeqs(SLICE_LIT("InBoX"), "INBOX"));
 	assert_false(slice_caseeqs(SLICE_LIT("InBo"), "INBOX"));
 	assert_false(slice_caseeqs(SLICE_LIT("\xc4"), "\xe4")); /* no locale's letters */
-	assert_false(slice_caseeqs(SLICE_LIT("@["), "`{")); /* neighbours of the letters */
+	assert_false(slice_caseeqs(SLICE_LIT("@["), "`{"));     /* neighbours of the letters */
 	assert_true(slice_eq(SLICE_NIL, SLICE_LIT("")));
 	assert_true(slice_starts(SLICE_LIT("abc"), SLICE_LIT("ab")));
 	assert_false(slice_starts(SLICE_LIT("a"), SLICE_LIT("ab")));
@@ -198,11 +198,15 @@ static void utf8_by_the_letter(void **state)
 		{ "plain", true },
 		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", true },
 		{ "\xf4\x8f\xbf\xbf", true },
-		{ "\xf4\x90\x80\x80", false },                 /* over U+10FFFF */
-		{ "\xed\xa0\x80", false },                     /* surrogate */
-		{ "\xc0\xaf", false }, { "\xe0\x80\xaf", false }, /* overlong */
+		{ "\xf4\x90\x80\x80", false }, /* over U+10FFFF */
+		{ "\xed\xa0\x80", false },     /* surrogate */
+		{ "\xc0\xaf", false },
+		{ "\xe0\x80\xaf", false }, /* overlong */
 		{ "\xf0\x80\x80\xaf", false },
-		{ "\x80", false }, { "\xc3", false }, { "\xe2\x82", false }, { "\xff", false },
+		{ "\x80", false },
+		{ "\xc3", false },
+		{ "\xe2\x82", false },
+		{ "\xff", false },
 		{ "\xc3(", false },
 	};
 
@@ -243,8 +247,13 @@ static size_t slow_cut(struct slice text, size_t max)
 static void utf8_cuts(void **state)
 {
 	static const char *const texts[] = {
-		"", "abc", "\xc3\xa4\xc3\xb6\xc3\xbc", "\xf0\x9f\x98\x80\xf0\x9f\x98\x80x",
-		"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", "a\xe2\x82\xac\xe2\x82", "\xff\xc3\xa4\xff",
+		"",
+		"abc",
+		"\xc3\xa4\xc3\xb6\xc3\xbc",
+		"\xf0\x9f\x98\x80\xf0\x9f\x98\x80x",
+		"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80",
+		"a\xe2\x82\xac\xe2\x82",
+		"\xff\xc3\xa4\xff",
 		"\xf0\x9f\x98\xf0\x9f\x98\xf0\x9f\x98\x80",
 	};
 

@@ -42,7 +42,7 @@ static void clock_waits_until_the_deadline(void **state)
 struct gate {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool open; /* guarded by lock */
+	bool open;   /* guarded by lock */
 	int waiting; /* guarded by lock */
 	atomic_int done;
 };
@@ -62,7 +62,8 @@ static void gate_job(void *arg)
 
 static void pool_is_bounded_and_drains(void **state)
 {
-	struct gate gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	struct gate gate = { .lock = PTHREAD_MUTEX_INITIALIZER,
+			     .changed = PTHREAD_COND_INITIALIZER };
 	struct pool *pool = NULL;
 
 	assert_int_equal(pool_new("test", 0, 1, &pool), -EINVAL);
@@ -93,7 +94,7 @@ static char directory[64];
 
 static int directory_make(void **state)
 {
-	strcpy(directory, "/tmp/imapfs-test-XXXXXX");
+	snprintf(directory, sizeof(directory), "/tmp/imapfs-test-XXXXXX");
 	return mkdtemp(directory) ? 0 : -1;
 }
 

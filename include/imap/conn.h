@@ -53,7 +53,7 @@ void imap_conn_on_event(struct imap_conn *conn,
 int imap_conn_send(struct imap_conn *conn, struct imap_command **command,
 		   struct imap_request *request);
 /* Until request->done. 0 (see request->answer for OK, NO, BAD), or a final error: -ETIMEDOUT, -ECONNRESET (closed, BYE),
- * -EPROTO, -EMSGSIZE, -ECANCELED. `patience` multiplies the timeout (1; 10 for commands that may take long). */
+ * -EPROTO, -EMSGSIZE, -ECANCELED. `patience` multiplies the timeout (1). */
 int imap_conn_wait(struct imap_conn *conn, struct imap_request *request, int patience);
 /* Send and wait: 0 with request->answer, or a final error. */
 int imap_conn_run(struct imap_conn *conn, struct imap_command **command,
@@ -76,6 +76,7 @@ struct imap_conn_facts {
 	bool secured;
 	const char *tls_version, *tls_cipher, *peer; /* borrowed; "" without TLS */
 	uint64_t bytes_in, bytes_out, skipped;
+	int64_t heard_ms; /* clock_ms() of the last byte that came */
 	bool loopback;
 };
 void imap_conn_facts_get(struct imap_conn *conn, struct imap_conn_facts *ret_facts);

@@ -3,7 +3,7 @@
  * is either hostile or broken: the connection ends with -EMSGSIZE, memory stays
  * bounded (a hostile server never costs more than 32 MB). Nesting, values and
  * inline literals inside an item of a FETCH are what a message's sender chose: there
- * they cost the item (IMAP_FETCH_BROKEN), lest one mail closes its mailbox.
+ * they cost the item (IMAP_FETCH_BROKEN), lest one mail closes its mailbox; and so does the length of a FETCH.
  */
 #ifndef IMAP_LIMITS_H
 #define IMAP_LIMITS_H
@@ -11,6 +11,10 @@
 /* Longest response without its streamed literals. A SEARCH of a million UIDs is
  * 8 MB on servers without ESEARCH; nothing honest is longer. */
 #define IMAP_LIMIT_RESPONSE (12u * 1024 * 1024)
+
+/* A FETCH that is longer is not kept from there on but read over, so far: the header of the largest message
+ * that anybody takes, quoted in an ENVELOPE. */
+#define IMAP_LIMIT_SKIM (64u * 1024 * 1024)
 
 /* Literals inside a response that is kept whole (names, envelopes, headers). */
 #define IMAP_LIMIT_INLINE_LITERAL (4u * 1024 * 1024)

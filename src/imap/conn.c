@@ -113,6 +113,7 @@ static int conn_read(struct imap_conn *conn)
 	} while (got > 0 && len < CONN_CHUNK);
 	if (len) {
 		conn->bytes_in += len;
+		conn->heard_ms = clock_ms();
 		conn_heard(conn, conn->chunk, len);
 		if (conn->trace)
 			trace_received(conn->trace, conn->chunk, len);
@@ -362,6 +363,7 @@ void imap_conn_facts_get(struct imap_conn *conn, struct imap_conn_facts *ret_fac
 		.bytes_in = conn->bytes_in,
 		.bytes_out = conn->bytes_out,
 		.skipped = imap_proto_skipped(conn->proto),
+		.heard_ms = conn->heard_ms,
 		.loopback = conn->loopback,
 	};
 }

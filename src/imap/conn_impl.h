@@ -29,6 +29,7 @@ struct imap_conn {
 	int error; /* final */
 	char error_text[768];
 	int64_t moved_ms;    /* the last byte in either direction */
+	int64_t heard_ms;    /* the last byte that came */
 	int64_t progress_ms; /* when proto's progress was last seen to grow */
 	int64_t stop_ms;     /* when stop_fd was last looked at */
 	uint64_t progress;

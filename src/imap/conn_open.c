@@ -69,8 +69,8 @@ static int conn_new(const struct imap_conn_params *params, struct imap_conn **re
 	if (!err && params->trace_path) {
 		err = trace_new(params->trace_path, &conn->trace);
 		if (err)
-			stream_fail(ret_error, err, "cannot write trace=%s: %s", params->trace_path,
-				    strerror(-err));
+			err = stream_fail(ret_error, -EINVAL, "cannot write trace=%s: %s",
+					  params->trace_path, strerror(-err));
 		else
 			imap_proto_trace(conn->proto, conn_trace, conn);
 	}

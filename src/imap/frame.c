@@ -251,3 +251,32 @@ int frame_line(struct frame *frame, const char *base, size_t len, struct frame_l
 	}
 	return FRAME_INLINE;
 }
+
+/* ---- what is too long ---------------------------------------------------------- */
+
+size_t frame_cut(struct frame *frame, const char *base, size_t len)
+{
+	if (frame->kind == FRAME_NEW)
+		frame_classify(frame, base, len);
+	if (frame->kind != FRAME_FETCH)
+		return 0;
+	if (frame->pos < frame->line)
+		frame->pos = frame->line;
+	fetch_follow(frame, base, len);
+	return frame->name;
+}
+
+int frame_tail(struct slice tail, uint64_t *ret_size, const char **ret_why)
+{
+	struct frame_literal literal;
+	int found = literal_header(tail.ptr, 0, tail.len, &literal, ret_why);
+
+	if (found <= 0)
+		return found;
+	if (literal.size > IMAP_LIMIT_BODY_LITERAL) {
+		*ret_why = "a literal over its limit";
+		return -EMSGSIZE;
+	}
+	*ret_size = literal.size;
+	return 1;
+}

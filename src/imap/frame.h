@@ -46,4 +46,10 @@ struct frame_literal {
 int frame_line(struct frame *frame, const char *base, size_t len, struct frame_literal *ret_literal,
 	       const char **ret_why);
 
+/* `base[0..len)` is the beginning of a response that is too long to be kept. For a FETCH, the offset of the item in whose value it
+ * breaks off: what is before is whole. Else 0. */
+size_t frame_cut(struct frame *frame, const char *base, size_t len);
+/* The size of the literal that begins behind the line (without CRLF) that ends in `tail`: 1, 0 (none does), or an error as above. */
+int frame_tail(struct slice tail, uint64_t *ret_size, const char **ret_why);
+
 #endif

@@ -223,9 +223,10 @@ static int login_auto(struct attempt *attempt, struct imap_login_memory *memory)
 		uint32_t bit = 1u << i;
 
 		attempt->silence_ms = patience;
-		if (way_next(attempt, failed | bit, 0) >= 0 && patience > MECHANISM_SILENCE_MS &&
-		    memory->worked != bit)
-			attempt->silence_ms = MECHANISM_SILENCE_MS;
+		if (way_next(attempt, failed | bit, 0) >= 0 && memory->worked != bit)
+			attempt->silence_ms = patience > 2 * MECHANISM_SILENCE_MS
+						      ? MECHANISM_SILENCE_MS
+						      : patience / 2;
 		err = attempt_way(attempt, &ways[i]);
 		if (err == -ETIMEDOUT && attempt->silence_ms < patience)
 			memory->failed |= bit;

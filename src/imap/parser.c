@@ -2,7 +2,8 @@
  * The parser: collects one response at a time and hands it on. A response that lies
  * whole in the fed bytes is read where it lies; one that is cut is collected in a
  * buffer. No byte is looked at twice to find the end. Streamed literals pass through
- * uncopied; only their headers stay behind, marked.
+ * uncopied; only their headers stay behind, marked. A FETCH that is too long to be kept
+ * is cut before the item that makes it so, and read over to its end.
  */
 #include <imap/parser.h>
 
@@ -22,12 +23,15 @@
 #define PARSER_KEEP_BUFFER (256u * 1024)
 #define PARSER_KEEP_RANGES 65536u
 #define PARSER_SKIPPED_TEXT 200u
+/* Holds the longest header of a literal. */
+#define PARSER_TAIL 40u
 
 enum parser_state {
 	PARSER_LINE,    /* inside a line, or between responses */
 	PARSER_INLINE,  /* inside a literal that is kept */
 	PARSER_STREAM,  /* inside one that goes to the sink */
 	PARSER_DISCARD, /* inside one that goes nowhere */
+	PARSER_SKIM,    /* inside a line that goes nowhere */
 };
 
 struct imap_parser {
@@ -38,6 +42,10 @@ struct imap_parser {
 	struct buf buf; /* the response so far, but for what is still in the fed bytes */
 	struct frame frame;
 	struct arena arena; /* until the response ends */
+	bool skimming;      /* the response is cut: nothing more of it is kept */
+	uint64_t skimmed;
+	char tail[PARSER_TAIL]; /* of the line that is read over */
+	size_t tail_len;
 	struct token_mark *marks, *last_mark;
 	size_t mark_count;
 	struct imap_set set;
@@ -60,7 +68,7 @@ int imap_parser_new(imap_event_fn *fn, void *user, struct imap_parser **ret_pars
 	parser->fn = fn;
 	parser->user = user;
 	parser->why = "";
-	buf_init(&parser->buf, IMAP_LIMIT_RESPONSE);
+	buf_init(&parser->buf, IMAP_LIMIT_RESPONSE + 2); /* and the CRLF of one that is cut */
 	arena_init(&parser->arena, PARSER_ARENA_CAP);
 	*ret_parser = parser;
 	return 0;
@@ -93,6 +101,9 @@ static void parser_reset(struct imap_parser *parser)
 	parser->frame = (struct frame){ 0 };
 	parser->marks = parser->last_mark = NULL;
 	parser->mark_count = 0;
+	parser->skimming = false;
+	parser->skimmed = 0;
+	parser->tail_len = 0;
 	arena_reset(&parser->arena);
 	if (parser->buf.size > PARSER_KEEP_BUFFER)
 		buf_release(&parser->buf);
@@ -199,7 +210,7 @@ static int literal_pass(struct imap_parser *parser, struct input *in)
 	if (parser->literal_left == 0 && !stop) {
 		bool streamed = parser->state == PARSER_STREAM;
 
-		parser->state = PARSER_LINE;
+		parser->state = parser->skimming ? PARSER_SKIM : PARSER_LINE;
 		event = (struct imap_event){ .type = IMAP_EVENT_BODY_END };
 		if (streamed)
 			stop = parser->fn(parser->user, &event) != 0;
@@ -265,11 +276,85 @@ static int line_end(struct imap_parser *parser, struct input *in)
 	return parser_dispatch(parser, base, len);
 }
 
+/* ---- reading over ----------------------------------------------------------------- */
+
+static void tail_add(struct imap_parser *parser, const char *data, size_t len)
+{
+	size_t keep = len < PARSER_TAIL ? PARSER_TAIL - len : 0;
+
+	if (parser->tail_len > keep) {
+		memmove(parser->tail, parser->tail + parser->tail_len - keep, keep);
+		parser->tail_len = keep;
+	}
+	if (len > PARSER_TAIL) {
+		data += len - PARSER_TAIL;
+		len = PARSER_TAIL;
+	}
+	memcpy(parser->tail + parser->tail_len, data, len);
+	parser->tail_len += len;
+}
+
+/* The response has become too long in [start, pos). True: it can be read over, and `pos` is where that begins. */
+static bool skim_begin(struct imap_parser *parser, struct input *in)
+{
+	size_t room = IMAP_LIMIT_RESPONSE - parser->buf.len, cut;
+
+	in->pos = in->start + room;
+	if (input_keep(parser, in))
+		return false;
+	cut = frame_cut(&parser->frame, parser->buf.ptr, parser->buf.len);
+	if (!cut)
+		return false;
+	tail_add(parser, parser->buf.ptr + parser->frame.line,
+		 parser->buf.len - parser->frame.line);
+	parser->buf.len = cut;
+	parser->skimming = true;
+	parser->state = PARSER_SKIM;
+	return true;
+}
+
+static int skim_line_end(struct imap_parser *parser)
+{
+	struct slice tail = { parser->tail, parser->tail_len - 1 };
+	const char *why = "";
+	int found;
+
+	if (tail.len && tail.ptr[tail.len - 1] == '\r')
+		tail.len--;
+	found = frame_tail(tail, &parser->literal_left, &why);
+	if (found < 0)
+		return parser_fail(parser, found, why);
+	parser->tail_len = 0;
+	parser->state = found ? PARSER_DISCARD : PARSER_LINE;
+	if (found)
+		return 0;
+	if (buf_append_str(&parser->buf, "\r\n"))
+		return parser_fail(parser, parser->buf.error, "");
+	return parser_dispatch(parser, parser->buf.ptr, parser->buf.len);
+}
+
+static int feed_skim(struct imap_parser *parser, struct input *in)
+{
+	const char *newline = memchr(in->pos, '\n', (size_t)(in->end - in->pos));
+	const char *stop = newline ? newline + 1 : in->end;
+
+	tail_add(parser, in->pos, (size_t)(stop - in->pos));
+	parser->skimmed += (uint64_t)(stop - in->pos);
+	in->start = in->pos = stop;
+	if (parser->skimmed > IMAP_LIMIT_SKIM)
+		return parser_fail(parser, -EMSGSIZE, "a response over its limit");
+	return newline ? skim_line_end(parser) : 0;
+}
+
 static int feed_line(struct imap_parser *parser, struct input *in)
 {
 	const char *newline = memchr(in->pos, '\n', (size_t)(in->end - in->pos));
 
 	in->pos = newline ? newline + 1 : in->end;
+	if (parser->buf.len + (size_t)(in->pos - in->start) > IMAP_LIMIT_RESPONSE)
+		return skim_begin(parser, in)
+			       ? 0
+			       : parser_fail(parser, -EMSGSIZE, "a response over its limit");
 	return newline ? line_end(parser, in) : 0;
 }
 
@@ -285,6 +370,11 @@ static void feed_inline(struct imap_parser *parser, struct input *in)
 		parser->state = PARSER_LINE;
 }
 
+static bool in_literal(const struct imap_parser *parser)
+{
+	return parser->state != PARSER_LINE && parser->state != PARSER_SKIM;
+}
+
 ssize_t imap_parser_feed(struct imap_parser *parser, const void *data, size_t len)
 {
 	struct input in = { data, data, (const char *)data + len };
@@ -293,12 +383,13 @@ ssize_t imap_parser_feed(struct imap_parser *parser, const void *data, size_t le
 	if (parser->error)
 		return parser->error;
 	/* A literal of no bytes ends without any. */
-	while (!stop &&
-	       (in.pos < in.end || (parser->state != PARSER_LINE && !parser->literal_left))) {
+	while (!stop && (in.pos < in.end || (in_literal(parser) && !parser->literal_left))) {
 		if (parser->state == PARSER_LINE)
 			stop = feed_line(parser, &in);
 		else if (parser->state == PARSER_INLINE)
 			feed_inline(parser, &in);
+		else if (parser->state == PARSER_SKIM)
+			stop = feed_skim(parser, &in);
 		else
 			stop = literal_pass(parser, &in);
 	}

@@ -208,7 +208,7 @@ int imap_list(struct imap_conn *conn, struct slice reference, struct slice patte
 	imap_command_string(command, pattern);
 	if (extended)
 		put_list_return(command, caps, options);
-	return verb_run(conn, &command, &verb, 10, ret_answer);
+	return verb_run(conn, &command, &verb, 1, ret_answer);
 }
 
 int imap_status_of(struct imap_conn *conn, struct slice mailbox, uint32_t items, imap_event_fn *fn,
@@ -219,7 +219,7 @@ int imap_status_of(struct imap_conn *conn, struct slice mailbox, uint32_t items,
 
 	imap_command_astring(command, mailbox);
 	put_status_items(command, imap_conn_capabilities(conn), items);
-	return verb_run(conn, &command, &verb, 10, ret_answer);
+	return verb_run(conn, &command, &verb, 1, ret_answer);
 }
 
 /* ---- one mailbox ----------------------------------------------------------- */
@@ -282,7 +282,7 @@ int imap_select(struct imap_conn *conn, struct slice mailbox, bool read_only,
 		imap_command_atom(command, "CONDSTORE");
 		imap_command_close(command);
 	}
-	err = imap_conn_run(conn, &command, &request, 10);
+	err = imap_conn_run(conn, &command, &request, 1);
 	if (err)
 		return err;
 	err = verb_result(&request.answer, ret_answer);

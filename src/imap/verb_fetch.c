@@ -54,7 +54,7 @@ int imap_uid_search_all(struct imap_conn *conn, struct imap_set *set,
 	if (imap_has(imap_conn_capabilities(conn), IMAP_CAP_ESEARCH))
 		imap_command_atom(command, "RETURN (ALL)");
 	imap_command_atom(command, "ALL");
-	err = imap_conn_run(conn, &command, &request, 10);
+	err = imap_conn_run(conn, &command, &request, 1);
 	if (!err)
 		err = verb_result(&request.answer, ret_answer);
 	return err ? err : search.error;

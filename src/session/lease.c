@@ -61,8 +61,10 @@ void slot_drop(struct session *session, struct slot *slot)
 	if (!slot->conn)
 		return;
 	imap_conn_facts_get(slot->conn, &facts);
-	if (!imap_conn_alive(slot->conn))
+	if (!imap_conn_alive(slot->conn)) {
 		session_note_error(session, imap_conn_error(slot->conn));
+		reach_doubt(session, imap_conn_poll(slot->conn), true);
+	}
 	imap_conn_free(&slot->conn);
 	slot_forget_mailbox(slot);
 	pthread_mutex_lock(&session->lock);
@@ -133,6 +135,16 @@ static struct slot *slot_find_locked(struct session *session, enum session_prior
 	return best;
 }
 
+/* Nobody waits while the server is lost, but the keeper is told that it is wanted. */
+static int lost_locked(struct session *session)
+{
+	if (!session->asked) {
+		session->asked = true;
+		pthread_cond_broadcast(&session->changed);
+	}
+	return -ENOTCONN;
+}
+
 /* Waits for a slot and marks it leased. */
 static int slot_take(struct session *session, enum session_priority priority, struct slice mailbox,
 		     int64_t deadline_ms, struct slot **ret_slot)
@@ -147,7 +159,7 @@ static int slot_take(struct session *session, enum session_priority priority, st
 		if (session->stopping)
 			err = -ECANCELED;
 		else if (session->reach == REACH_DOWN)
-			err = -ENOTCONN;
+			err = lost_locked(session);
 		else if ((slot = slot_find_locked(session, priority, mailbox)))
 			break;
 		else
@@ -181,14 +193,16 @@ static void slot_release(struct session *session, struct slot *slot)
 
 /* ---- leases --------------------------------------------------------------------- */
 
-static int examine(struct session *session, struct slot *slot, struct slice mailbox)
+static int examine(struct session *session, struct slot *slot, struct slice mailbox, int timeout_ms)
 {
 	struct imap_answer answer = { 0 };
 	struct imap_selected selected;
 	int err;
 
 	slot_forget_mailbox(slot);
+	imap_conn_set_timeout(slot->conn, timeout_ms);
 	err = imap_select(slot->conn, mailbox, true, &selected, &answer);
+	imap_conn_set_timeout(slot->conn, session->conn.timeout_ms);
 	if (err == -EREMOTEIO) {
 		err = imap_answer_errno(&answer);
 		log_warning("%s: cannot open the mailbox %.*s: %s", session->label,
@@ -206,16 +220,19 @@ static int examine(struct session *session, struct slot *slot, struct slice mail
 static int slot_prepare(struct session *session, struct slot *slot, struct slice mailbox,
 			int64_t deadline_ms, bool *ret_fresh)
 {
-	int err = 0;
+	int timeout_ms = session->conn.timeout_ms, err = 0;
 
-	if (slot->conn && imap_conn_poll(slot->conn) < 0)
+	if (slot->conn && (imap_conn_poll(slot->conn) < 0 || !reach_trusts(session, slot->conn)))
 		slot_drop(session, slot);
 	if (!slot->conn)
 		err = reach_connect(session, slot, deadline_ms);
 	*ret_fresh = false;
 	if (err || !mailbox.ptr || (slot->mailbox && slice_eqs(mailbox, slot->mailbox)))
 		return err;
-	err = examine(session, slot, mailbox);
+	/* Late, but a mailbox takes the time that it takes to open. */
+	if (deadline_ms - clock_ms() < timeout_ms / 2)
+		timeout_ms /= 2;
+	err = examine(session, slot, mailbox, timeout_ms);
 	if (err && !imap_conn_alive(slot->conn)) {
 		slot_drop(session, slot);
 		return err == -ECANCELED ? err : -EAGAIN;
@@ -224,11 +241,11 @@ static int slot_prepare(struct session *session, struct slot *slot, struct slice
 	return err;
 }
 
-int session_lease(struct session *session, enum session_priority priority, struct slice mailbox,
-		  struct lease **ret_lease)
+static int lease_until(struct session *session, enum session_priority priority,
+		       struct slice mailbox, int64_t deadline_ms, struct lease **ret_lease)
 {
-	int64_t deadline_ms = clock_ms() + session->conn.timeout_ms;
 	struct lease *lease = calloc(1, sizeof(*lease));
+	bool extended = false;
 	int err = -EAGAIN;
 
 	if (!lease)
@@ -236,6 +253,13 @@ int session_lease(struct session *session, enum session_priority priority, struc
 	lease->session = session;
 	/* A server that lets fewer in than it said costs a round each. */
 	for (size_t i = 0; err == -EAGAIN && i < LEASE_TRIES + session->slot_count; i++) {
+		/* A connection that went dumb while it idled, and used up the time: once more, quickly. */
+		if (i && clock_ms() >= deadline_ms) {
+			if (extended)
+				break;
+			extended = true;
+			deadline_ms = clock_ms() + session->conn.timeout_ms / 2;
+		}
 		err = slot_take(session, priority, mailbox, deadline_ms, &lease->slot);
 		if (err)
 			break;
@@ -249,6 +273,13 @@ int session_lease(struct session *session, enum session_priority priority, struc
 	}
 	*ret_lease = lease;
 	return 0;
+}
+
+int session_lease(struct session *session, enum session_priority priority, struct slice mailbox,
+		  struct lease **ret_lease)
+{
+	return lease_until(session, priority, mailbox, clock_ms() + session->conn.timeout_ms,
+			   ret_lease);
 }
 
 struct imap_conn *lease_conn(struct lease *lease)
@@ -275,48 +306,25 @@ int lease_refresh(struct lease *lease)
 	if (!mailbox)
 		return -EINVAL;
 	slot->mailbox = NULL; /* examine() forgets it, and the name is needed */
-	err = examine(lease->session, slot, slice_of(mailbox));
+	err = examine(lease->session, slot, slice_of(mailbox), lease->session->conn.timeout_ms);
 	free(mailbox);
 	lease->fresh = err == 0;
 	return err;
-}
-
-/* The network went away under one connection: the idle ones are no better, and each would cost a timeout. */
-static void drop_idle(struct session *session)
-{
-	for (size_t i = 0; i < session->slot_count; i++) {
-		struct slot *slot = &session->slots[i];
-		bool mine;
-
-		pthread_mutex_lock(&session->lock);
-		mine = !slot->leased && slot->conn;
-		if (mine)
-			slot->leased = true;
-		pthread_mutex_unlock(&session->lock);
-		if (!mine)
-			continue;
-		slot_drop(session, slot);
-		slot_release(session, slot);
-	}
 }
 
 void lease_return(struct lease **lease)
 {
 	struct session *session;
 	struct slot *slot;
-	bool timed_out;
 
 	if (!*lease)
 		return;
 	session = (*lease)->session;
 	slot = (*lease)->slot;
-	timed_out = !imap_conn_alive(slot->conn) && imap_conn_poll(slot->conn) == -ETIMEDOUT;
 	/* Answers that somebody stopped waiting for would point into memory that is gone. */
 	if (!imap_conn_alive(slot->conn) || imap_conn_outstanding(slot->conn))
 		slot_drop(session, slot);
 	slot_release(session, slot);
-	if (timed_out)
-		drop_idle(session);
 	free(*lease);
 	*lease = NULL;
 }
@@ -326,19 +334,26 @@ void lease_return(struct lease **lease)
 int session_run(struct session *session, enum session_priority priority, struct slice mailbox,
 		int (*fn)(struct lease *lease, void *user), void *user)
 {
-	int err = -ENOTCONN;
+	int timeout_ms = session->conn.timeout_ms, err = -ENOTCONN;
+	int64_t patience_ms = timeout_ms;
 
 	for (int i = 0; i < 2; i++) {
 		struct lease *lease = NULL;
+		int64_t begun_ms = clock_ms();
 		bool broken;
 
-		err = session_lease(session, priority, mailbox, &lease);
+		err = lease_until(session, priority, mailbox, begun_ms + patience_ms, &lease);
 		if (err)
 			return err;
+		patience_ms = timeout_ms / 2 - (clock_ms() - begun_ms);
 		err = fn(lease, user);
 		broken = !imap_conn_alive(lease_conn(lease));
 		lease_return(&lease);
 		if (!err || !broken || err == -ECANCELED)
+			return err;
+		if (err != -ETIMEDOUT)
+			patience_ms = timeout_ms;
+		else if (patience_ms <= 0)
 			return err;
 	}
 	return err;

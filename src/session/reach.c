@@ -1,6 +1,6 @@
 /*
  * Whether the server can be reached, and who tries again: the first lease that finds it gone, for as long as a
- * person waits; then the keeper, for as long as it takes.
+ * person waits; then the keeper (keeper.c), for as long as it takes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,13 +11,6 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* Servers may log out who is silent for 30 minutes (RFC 9051 §5.4), and some do it after 10. */
-#define KEEP_ALIVE_MS (9 * 60 * 1000)
-#define KEEPER_TICK_MS 30000
-#define CONNECT_MIN_MS 1000
-/* A server that was busy may let more in later. */
-#define LIMIT_MS (5 * 60 * 1000)
-
 void session_note_error(struct session *session, const char *text)
 {
 	pthread_mutex_lock(&session->lock);
@@ -26,17 +19,23 @@ void session_note_error(struct session *session, const char *text)
 	pthread_mutex_unlock(&session->lock);
 }
 
-static void set_reach(struct session *session, enum reach reach)
+void reach_set(struct session *session, enum reach reach)
 {
 	enum reach before;
 
 	pthread_mutex_lock(&session->lock);
 	before = session->reach;
 	session->reach = reach;
+	session->search_until_ms = 0;
 	if (reach == REACH_UP) {
 		backoff_reset(&session->backoff);
-		if (before != REACH_UP)
-			session->reconnects++;
+		session->asked = false;
+	}
+	if (reach == REACH_UP && before != REACH_UP) {
+		session->reconnects++;
+		/* Another server, as far as we know. */
+		session->limit = session->slot_count;
+		session->limited_ms = 0;
 	}
 	pthread_cond_broadcast(&session->changed);
 	pthread_mutex_unlock(&session->lock);
@@ -50,18 +49,59 @@ static void set_reach(struct session *session, enum reach reach)
 		log_info("%s: connected again", session->label);
 }
 
-/* One try; notes and logs a failure. */
-static int try_connect(struct session *session, struct slot *slot, int64_t deadline_ms)
+void reach_doubt(struct session *session, int error, bool was_open)
+{
+	int64_t now = clock_ms();
+
+	if (error != -ETIMEDOUT && error != -ECONNRESET && error != -ECONNREFUSED &&
+	    error != -EHOSTUNREACH && error != -ENOENT)
+		return;
+	pthread_mutex_lock(&session->lock);
+	/* One that ran out while nobody needed the server says nothing. */
+	if (session->reach == REACH_UP && now >= session->search_until_ms)
+		session->search_until_ms = now + session->conn.timeout_ms;
+	if (error == -ETIMEDOUT && was_open)
+		session->silent_ms = now;
+	pthread_mutex_unlock(&session->lock);
+}
+
+bool reach_trusts(struct session *session, struct imap_conn *conn)
+{
+	struct imap_conn_facts facts;
+	bool trusted;
+
+	imap_conn_facts_get(conn, &facts);
+	pthread_mutex_lock(&session->lock);
+	trusted = !session->silent_ms || facts.heard_ms > session->silent_ms;
+	pthread_mutex_unlock(&session->lock);
+	return trusted;
+}
+
+/* All who look for the server share one deadline. */
+static int64_t search_deadline(struct session *session, int64_t deadline_ms)
+{
+	pthread_mutex_lock(&session->lock);
+	if (session->search_until_ms > clock_ms() && session->search_until_ms < deadline_ms)
+		deadline_ms = session->search_until_ms;
+	pthread_mutex_unlock(&session->lock);
+	return deadline_ms;
+}
+
+/* A refusal of the credentials or the certificate does not get better by asking every second. */
+static bool hopeless(int err)
+{
+	return err == -EACCES || err == -EPERM || err == -EKEYREJECTED || err == -ENOMEM;
+}
+
+int reach_try(struct session *session, struct slot *slot, int64_t deadline_ms)
 {
 	struct imap_conn *conn = NULL;
 	char *error = NULL;
-	int64_t left_ms = deadline_ms - clock_ms();
-	int timeout_ms = session->conn.timeout_ms;
-	int err;
+	int err = session_connect(session, deadline_ms, &conn, &error);
 
-	if (left_ms < timeout_ms)
-		timeout_ms = left_ms > CONNECT_MIN_MS ? (int)left_ms : CONNECT_MIN_MS;
-	err = session_connect(session, timeout_ms, &conn, &error);
+	pthread_mutex_lock(&session->lock);
+	session->hopeless = hopeless(err);
+	pthread_mutex_unlock(&session->lock);
 	if (err == 0) {
 		slot_fill(session, slot, conn);
 	} else if (err != -ECANCELED) {
@@ -72,8 +112,7 @@ static int try_connect(struct session *session, struct slot *slot, int64_t deadl
 	return err;
 }
 
-/* The server takes no more connections, but has given us some. */
-static bool lower_limit(struct session *session, const struct slot *slot, int err)
+bool reach_lower_limit(struct session *session, const struct slot *slot, int err)
 {
 	size_t others = 0;
 	bool lowered = false;
@@ -125,20 +164,20 @@ static bool search_claim(struct session *session)
 	return claimed;
 }
 
-/* Sleeps, but not through a stop. */
+/* Sleeps, but not through a stop, nor when somebody else found the server. */
 static int pause_until(struct session *session, int64_t until_ms)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&session->lock);
-	while (!session->stopping && err != -ETIMEDOUT)
+	while (!session->stopping && err != -ETIMEDOUT && session->reach == REACH_SEARCHING)
 		err = clock_cond_wait(&session->changed, &session->lock, until_ms);
 	err = session->stopping ? -ECANCELED : 0;
 	pthread_mutex_unlock(&session->lock);
 	return err;
 }
 
-static int64_t next_try_ms(struct session *session)
+int64_t reach_next_try_ms(struct session *session)
 {
 	int64_t ms;
 
@@ -148,183 +187,58 @@ static int64_t next_try_ms(struct session *session)
 	return clock_ms() + ms;
 }
 
-/* A refusal of the credentials or the certificate does not get better by asking every second. */
-static bool hopeless(int err)
+/* False: somebody else found the server meanwhile. */
+static bool search_give_up(struct session *session)
 {
-	return err == -EACCES || err == -EPERM || err == -EKEYREJECTED || err == -ENOMEM;
+	bool lost;
+
+	pthread_mutex_lock(&session->lock);
+	lost = session->reach == REACH_SEARCHING;
+	pthread_mutex_unlock(&session->lock);
+	if (lost)
+		reach_set(session, REACH_DOWN);
+	return lost;
 }
 
 static int search(struct session *session, struct slot *slot, int64_t deadline_ms, int err)
 {
 	while (err && err != -ECANCELED && !hopeless(err)) {
-		int64_t next_ms = next_try_ms(session);
+		int64_t next_ms = reach_next_try_ms(session);
 
 		if (next_ms >= deadline_ms)
 			break;
 		err = pause_until(session, next_ms);
 		if (!err)
-			err = try_connect(session, slot, deadline_ms);
+			err = reach_try(session, slot, deadline_ms);
 	}
-	set_reach(session, err ? REACH_DOWN : REACH_UP);
-	if (err == -ECANCELED)
+	if (!err)
+		reach_set(session, REACH_UP);
+	if (!err || err == -ECANCELED)
 		return err;
-	return err ? -ENOTCONN : 0;
+	return search_give_up(session) ? -ENOTCONN : -EAGAIN;
 }
 
 int reach_connect(struct session *session, struct slot *slot, int64_t deadline_ms)
 {
+	int64_t until_ms;
 	int err;
 
 	for (;;) {
 		err = search_begin(session, deadline_ms);
 		if (err)
 			return err;
-		err = try_connect(session, slot, deadline_ms);
+		until_ms = search_deadline(session, deadline_ms);
+		err = reach_try(session, slot, until_ms);
 		if (err == 0) {
-			set_reach(session, REACH_UP);
+			reach_set(session, REACH_UP);
 			return 0;
 		}
 		if (err == -ECANCELED)
 			return err;
-		if (lower_limit(session, slot, err))
+		if (reach_lower_limit(session, slot, err))
 			return -EAGAIN;
+		reach_doubt(session, err, false);
 		if (search_claim(session))
-			return search(session, slot, deadline_ms, err);
+			return search(session, slot, until_ms, err);
 	}
-}
-
-/* ---- the keeper -------------------------------------------------------------------- */
-
-/* An idle slot that `want` accepts, leased to the keeper; NULL. */
-static struct slot *keeper_take(struct session *session, bool (*want)(const struct slot *slot))
-{
-	struct slot *found = NULL;
-
-	pthread_mutex_lock(&session->lock);
-	for (size_t i = 0; i < session->limit && !found && !session->stopping; i++)
-		if (!session->slots[i].leased && want(&session->slots[i]))
-			found = &session->slots[i];
-	if (found)
-		found->leased = true;
-	pthread_mutex_unlock(&session->lock);
-	return found;
-}
-
-static void keeper_give(struct session *session, struct slot *slot)
-{
-	pthread_mutex_lock(&session->lock);
-	slot->used_ms = clock_ms();
-	slot->leased = false;
-	pthread_cond_broadcast(&session->changed);
-	pthread_mutex_unlock(&session->lock);
-}
-
-static bool is_empty(const struct slot *slot)
-{
-	return !slot->conn;
-}
-
-static bool is_idle(const struct slot *slot)
-{
-	return slot->conn && clock_ms() - slot->used_ms >= KEEP_ALIVE_MS;
-}
-
-static bool is_down(struct session *session)
-{
-	bool down;
-
-	pthread_mutex_lock(&session->lock);
-	down = session->reach == REACH_DOWN;
-	pthread_mutex_unlock(&session->lock);
-	return down;
-}
-
-static void keeper_connect(struct session *session)
-{
-	struct slot *slot = keeper_take(session, is_empty);
-	int err;
-
-	if (!slot)
-		return;
-	err = try_connect(session, slot, clock_ms() + session->conn.timeout_ms);
-	if (err == 0)
-		set_reach(session, REACH_UP);
-	else
-		lower_limit(session, slot, err);
-	keeper_give(session, slot);
-}
-
-static void keep_alive(struct session *session)
-{
-	struct slot *slot;
-
-	pthread_mutex_lock(&session->lock);
-	if (session->limited_ms && clock_ms() - session->limited_ms >= LIMIT_MS) {
-		session->limit = session->slot_count;
-		session->limited_ms = 0;
-	}
-	pthread_mutex_unlock(&session->lock);
-	while ((slot = keeper_take(session, is_idle))) {
-		if (imap_noop(slot->conn) < 0 && !imap_conn_alive(slot->conn))
-			slot_drop(session, slot);
-		keeper_give(session, slot);
-	}
-}
-
-/* Sleeps until `until_ms`, or until reach changes from what it was. */
-static void keeper_sleep(struct session *session, int64_t until_ms, bool down)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&session->lock);
-	while (!session->stopping && err != -ETIMEDOUT && (session->reach == REACH_DOWN) == down)
-		err = clock_cond_wait(&session->changed, &session->lock, until_ms);
-	pthread_mutex_unlock(&session->lock);
-}
-
-static bool is_stopping(struct session *session)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&session->lock);
-	stopping = session->stopping;
-	pthread_mutex_unlock(&session->lock);
-	return stopping;
-}
-
-static void *keeper_run(void *arg)
-{
-	struct session *session = arg;
-
-	/* Read-ahead will want a connection of its own, and should not wait five round trips for it. */
-	if (session->slot_count > 1)
-		keeper_connect(session);
-	while (!is_stopping(session)) {
-		bool down = is_down(session);
-
-		keeper_sleep(session, down ? next_try_ms(session) : clock_ms() + KEEPER_TICK_MS,
-			     down);
-		if (is_stopping(session))
-			break;
-		if (is_down(session))
-			keeper_connect(session);
-		else
-			keep_alive(session);
-	}
-	return NULL;
-}
-
-int keeper_start(struct session *session)
-{
-	int err = -pthread_create(&session->keeper, NULL, keeper_run, session);
-
-	session->has_keeper = err == 0;
-	return err;
-}
-
-void keeper_join(struct session *session)
-{
-	if (session->has_keeper)
-		pthread_join(session->keeper, NULL);
-	session->has_keeper = false;
 }

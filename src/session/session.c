@@ -48,23 +48,23 @@ static int session_new(const struct session_params *params, struct session **ret
 	return err;
 }
 
+/* However long a person takes to type the password: each step has its own timeout. */
 static int open_first(struct session *session, char **ret_error)
 {
 	struct imap_conn *conn = NULL;
-	int err = session_connect(session, session->conn.timeout_ms, &conn, ret_error);
+	int err = session_connect(session, INT64_MAX, &conn, ret_error);
 
 	if (err)
 		return err;
-	err = session_learn(session, conn);
-	if (err && asprintf(ret_error, "%s: %s", session->label, imap_conn_error(conn)) < 0)
-		*ret_error = NULL;
-	if (err) {
-		imap_conn_free(&conn);
-		return err;
-	}
-	session->is_learnt = true;
 	slot_fill(session, &session->slots[0], conn);
 	return keeper_start(session);
+}
+
+static int open_without(struct session *session, bool offline)
+{
+	session->reach = REACH_DOWN;
+	session->is_offline = offline;
+	return offline ? 0 : keeper_start(session);
 }
 
 int session_open(const struct session_params *params, struct session **ret_session,
@@ -74,8 +74,10 @@ int session_open(const struct session_params *params, struct session **ret_sessi
 	int err = session_new(params, &session);
 
 	*ret_error = NULL;
-	if (!err)
+	if (!err && params->start == SESSION_START_CONNECTED)
 		err = open_first(session, ret_error);
+	else if (!err)
+		err = open_without(session, params->start == SESSION_START_OFFLINE);
 	if (err) {
 		session_close(&session);
 		return err;
@@ -140,9 +142,12 @@ void session_close(struct session **session)
 
 size_t session_namespaces(struct session *session, struct session_namespace *ret_items, size_t max)
 {
-	size_t count = session->namespace_count < max ? session->namespace_count : max;
+	size_t count;
 
-	memcpy(ret_items, session->namespaces, count * sizeof(*ret_items));
+	pthread_mutex_lock(&session->lock);
+	count = session->learnt.namespace_count < max ? session->learnt.namespace_count : max;
+	memcpy(ret_items, session->learnt.namespaces, count * sizeof(*ret_items));
+	pthread_mutex_unlock(&session->lock);
 	return count;
 }
 
@@ -165,9 +170,9 @@ void session_status_get(struct session *session, struct session_status *ret_stat
 	};
 	struct session_status status = { 0 };
 
-	memcpy(status.server, session->server, sizeof(status.server));
 	pthread_mutex_lock(&session->lock);
-	status.state = states[session->reach];
+	status.state = session->is_offline ? "offline" : states[session->reach];
+	memcpy(status.server, session->learnt.server, sizeof(status.server));
 	memcpy(status.tls, session->tls, sizeof(status.tls));
 	memcpy(status.last_error, session->last_error, sizeof(status.last_error));
 	status.last_error_s = session->last_error_s;

@@ -6,9 +6,9 @@
  * background ones, and the last free connection is kept for interactive work. A broken
  * connection is thrown away when its lease ends.
  *
- * Reachability: the first lease that finds the server gone waits up to `timeout` for a
- * reconnect; from then until a connection succeeds leases fail at once with -ENOTCONN
- * while a thread of the session's own tries again, with jittered back-off (1 s ... 60 s).
+ * Reachability: once a connection broke, all who need the server share one deadline, `timeout` later, to
+ * find it again; from then until a connection succeeds leases fail at once with -ENOTCONN while a thread
+ * of the session's own tries again, with jittered back-off (1 s ... 60 s), sooner when somebody asks.
  *
  * Threads: any, one lease each.
  */
@@ -26,7 +26,14 @@
 struct session;
 struct lease;
 
+enum session_start {
+	SESSION_START_CONNECTED, /* connects once and logs in, or fails */
+	SESSION_START_LOST,      /* as if the server had just been lost: only the thread tries */
+	SESSION_START_OFFLINE,   /* no network, ever: each lease fails */
+};
+
 struct session_params {
+	enum session_start start;
 	struct imap_conn_params
 		conn; /* strings must outlive the session; stop_fd is the session's own */
 	const char *user;
@@ -38,7 +45,7 @@ struct session_params {
 	size_t connections; /* at most */
 };
 
-/* Connects once and logs in: 0, or -errno with one line for a person in *ret_error (owned). -EACCES: credentials refused. */
+/* 0, or -errno with one line for a person in *ret_error (owned). -EACCES: credentials refused, or there are none. */
 int session_open(const struct session_params *params, struct session **ret_session,
 		 char **ret_error);
 /* Ends every wait of every lease with -ECANCELED; leases may still be returned. */
@@ -64,12 +71,13 @@ void lease_return(struct lease **lease);
 /*
  * Runs `fn` with a lease and runs it again on another connection when the first one broke in the middle (connection scope: -ECONNRESET,
  * -ETIMEDOUT, -EPROTO, -EMSGSIZE): for work that is safe to repeat, which is all reading. `fn` returns 0 or -errno; what it got so
- * far it keeps or throws away itself. At most two tries, and not after session_stop().
+ * far it keeps or throws away itself. At most two tries, and not after session_stop(). After a silence (which took a `timeout`
+ * already) there is a second one only if its lease is had within half a `timeout`, the wait for the first lease included.
  */
 int session_run(struct session *session, enum session_priority priority, struct slice mailbox,
 		int (*fn)(struct lease *lease, void *user), void *user);
 
-/* NAMESPACE of the account, learnt at the first login: fn per namespace (an IMAP_EVENT_NAMESPACE event is replayed). */
+/* NAMESPACE of the account, learnt at the first login; none before. */
 struct session_namespace {
 	int kind; /* IMAP_NAMESPACE_* */
 	char delimiter;
@@ -79,7 +87,7 @@ size_t session_namespaces(struct session *session, struct session_namespace *ret
 bool session_has(struct session *session, enum imap_capability cap);
 
 struct session_status {
-	const char *state; /* "connected", "connecting", "disconnected" */
+	const char *state; /* "connected", "connecting", "disconnected", "offline" */
 	char server[256];  /* ID name and version, or the greeting's host */
 	char tls[128];     /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 	char last_error[512];

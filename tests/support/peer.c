@@ -301,8 +301,12 @@ bool peer_serve_but(struct peer_link *link, const char *word)
 {
 	char tag[32], line[9000];
 
-	if (!peer_command(link, tag, line, sizeof(line)) || !strcmp(line, word))
-		return false;
+	return peer_command(link, tag, line, sizeof(line)) && strcmp(line, word) &&
+	       peer_answer(link, tag, line);
+}
+
+bool peer_answer(struct peer_link *link, const char *tag, const char *line)
+{
 	if (!strncmp(line, "CAPABILITY", 10))
 		return peer_say(link,
 				"* CAPABILITY IMAP4rev1 ID NAMESPACE UNSELECT\r\n%s OK done\r\n",

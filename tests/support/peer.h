@@ -49,6 +49,8 @@ void peer_reset(struct peer_link *link); /* RST instead of FIN at the end */
  * False when the client is gone or said LOGOUT. */
 bool peer_greet(struct peer_link *link);
 bool peer_serve_one(struct peer_link *link);
+/* In two: peer_command(), then this. False also behind LOGOUT. */
+bool peer_answer(struct peer_link *link, const char *tag, const char *line);
 /* The same, but the command `word` ends the connection. */
 bool peer_serve_but(struct peer_link *link, const char *word);
 void peer_serve(struct peer_link *link);

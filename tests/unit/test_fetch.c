@@ -201,20 +201,37 @@ static void broken_items_cost_themselves(void **state)
 
 /* ---- what a message may do to its mailbox: nothing ------------------------------------ */
 
-static void feed_both(struct buf *said, const char *heard)
+static void feed_cuts(struct buf *said, const char *heard, const struct transcript_cut *cuts,
+		      size_t count)
 {
-	static const size_t cuts[] = { 0, 2, 7 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct transcript transcript;
 
 		transcript_init(&transcript);
-		transcript_feed(&transcript, said->ptr, said->len, &transcript_cuts[cuts[i]]);
-		assert_int_equal(transcript.result, 0);
-		assert_string_equal(buf_cstr(&transcript.text), heard);
+		transcript_feed(&transcript, said->ptr, said->len, &cuts[i]);
+		if (transcript.result || strcmp(buf_cstr(&transcript.text), heard) != 0)
+			fail_msg("%s: result %d, \"%s\" instead of \"%s\"", cuts[i].name,
+				 transcript.result, buf_cstr(&transcript.text), heard);
 		transcript_release(&transcript);
 	}
 	buf_release(said);
+}
+
+static void feed_both(struct buf *said, const char *heard)
+{
+	const struct transcript_cut cuts[] = { transcript_cuts[0], transcript_cuts[2],
+					       transcript_cuts[7] };
+
+	feed_cuts(said, heard, cuts, ARRAY_SIZE(cuts));
+}
+
+/* What is many megabytes long. */
+static void feed_large(struct buf *said, const char *heard)
+{
+	static const struct transcript_cut cuts[] = { { "whole", 0, 0, 0 },
+						      { "odd", 100003, 0, 1 } };
+
+	feed_cuts(said, heard, cuts, ARRAY_SIZE(cuts));
 }
 
 static void deep_structure_is_one_broken_item(void **state)
@@ -255,6 +272,59 @@ static void huge_header_is_one_broken_item(void **state)
 	feed_both(&said, "FETCH 1 UID=5 BROKEN\n");
 }
 
+/* Longer than what is kept, in the ways that servers have to write it; the responses behind it are in step. */
+static void a_fetch_without_bounds_is_one_broken_item(void **state)
+{
+	static const struct {
+		const char *head, *piece;
+		size_t size;
+		const char *tail, *heard;
+	} cases[] = {
+		{ "UID 5 RFC822.SIZE 9 ENVELOPE (NIL NIL NIL NIL NIL (", "(NIL NIL \"ab\" \"cde\")",
+		  IMAP_LIMIT_RESPONSE + 5000, ") NIL NIL NIL NIL)",
+		  "FETCH 1 UID=5 SIZE=9 BROKEN\n" },
+		{ "UID 5 RFC822.SIZE 9 ENVELOPE (NIL NIL NIL NIL NIL (",
+		  "(NIL NIL {2}\r\na\n {3}\r\n}\r\n)", 2 * IMAP_LIMIT_RESPONSE,
+		  ") NIL NIL NIL {12}\r\nA1 OK no OK\n)", "FETCH 1 UID=5 SIZE=9 BROKEN\n" },
+		{ "UID 5 FLAGS (kw) ENVELOPE (NIL \"", "a {5} \\\" )(", 2 * IMAP_LIMIT_RESPONSE,
+		  "\" NIL NIL NIL NIL NIL NIL NIL NIL)", "FETCH 1 UID=5 FLAGS=(kw) BROKEN\n" },
+		{ "ENVELOPE (NIL \"", "aaaaaaaaaaaaaaaaaaaaaaaa", IMAP_LIMIT_RESPONSE,
+		  "\" NIL NIL NIL NIL NIL NIL NIL NIL) UID 5", "FETCH 1 BROKEN\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct buf said, heard;
+
+		buf_init(&said, 64u << 20);
+		buf_init(&heard, 1000);
+		buf_appendf(&said, "* 1 FETCH (%s", cases[i].head);
+		while (said.len < cases[i].size)
+			buf_append_str(&said, cases[i].piece);
+		buf_appendf(&said, "%s)\r\n* 7 EXISTS\r\n", cases[i].tail);
+		buf_appendf(&heard, "%sEXISTS 7\n", cases[i].heard);
+		feed_large(&said, buf_cstr(&heard));
+		buf_release(&heard);
+	}
+}
+
+/* Wherever the bound falls: into a header of a literal, into a CRLF, into a quoted pair. */
+static void the_bound_of_a_fetch_falls_anywhere(void **state)
+{
+	const char *tail = "\" {4}\r\na)\r\n \"\\\"\" {3}\r\nabc NIL) UID 6)\r\n* 7 EXISTS\r\n";
+
+	for (size_t at = 0; at < strlen(tail) - strlen("* 7 EXISTS\r\n") - 1; at++) {
+		struct buf said;
+
+		buf_init(&said, 16u << 20);
+		buf_append_str(&said, "* 1 FETCH (UID 5 ENVELOPE (NIL \"");
+		memset(buf_reserve(&said, IMAP_LIMIT_RESPONSE - said.len - at), 'a',
+		       IMAP_LIMIT_RESPONSE - said.len - at);
+		buf_commit(&said, IMAP_LIMIT_RESPONSE - said.len - at);
+		buf_append_str(&said, tail);
+		feed_large(&said, "FETCH 1 UID=5 BROKEN\nEXISTS 7\n");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +335,8 @@ int main(void)
 		cmocka_unit_test(deep_structure_is_one_broken_item),
 		cmocka_unit_test(endless_addresses_are_one_broken_item),
 		cmocka_unit_test(huge_header_is_one_broken_item),
+		cmocka_unit_test(a_fetch_without_bounds_is_one_broken_item),
+		cmocka_unit_test(the_bound_of_a_fetch_falls_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -494,6 +494,380 @@ static void a_cap_of_the_server_is_accepted(void **state)
 	peer_stop(peer);
 }
 
+/* ---- silence --------------------------------------------------------------- */
+
+/* What a server does from now on, on connections old and new. */
+struct mood {
+	atomic_bool mute;         /* nothing more is said, also to those who connect */
+	atomic_bool mute_logins;  /* the same, from LOGIN on */
+	atomic_bool mute_noop;    /* all but NOOP is answered */
+	atomic_bool mute_examine; /* all but EXAMINE is answered */
+	atomic_bool shut;         /* who connects is turned away, those inside stay */
+};
+
+/* Until it is over; the connection ends then, as after a reboot. */
+static void stay_mute(const atomic_bool *mute)
+{
+	while (atomic_load(mute))
+		usleep(5000);
+}
+
+static void s_mood(struct peer_link *link, unsigned nth, void *user)
+{
+	struct mood *mood = user;
+	char tag[32], line[1000];
+
+	if (atomic_load(&mood->shut))
+		return;
+	if (atomic_load(&mood->mute))
+		stay_mute(&mood->mute);
+	if (!peer_greet(link))
+		return;
+	while (peer_command(link, tag, line, sizeof(line))) {
+		const atomic_bool *mute = &mood->mute;
+
+		if (atomic_load(&mood->mute_logins))
+			mute = &mood->mute_logins;
+		else if (!strcmp(line, "NOOP") && atomic_load(&mood->mute_noop))
+			mute = &mood->mute_noop;
+		else if (!strncmp(line, "EXAMINE", 7) && atomic_load(&mood->mute_examine))
+			mute = &mood->mute_examine;
+		if (atomic_load(mute)) {
+			stay_mute(mute);
+			return;
+		}
+		if (!peer_answer(link, tag, line))
+			return;
+	}
+}
+
+static void assert_took(int64_t start_ms, int64_t most_ms)
+{
+	int64_t took_ms = clock_ms() - start_ms;
+
+	if (took_ms > most_ms)
+		fail_msg("%lld ms instead of at most %lld", (long long)took_ms, (long long)most_ms);
+}
+
+#define AT_ONCE_MS 300
+/* What a person may have to wait when all goes wrong, and what the machine adds. */
+#define LONG_MS (TIMEOUT_MS * 2 + TIMEOUT_MS / 4)
+
+/* Nobody waits any more, and it comes back by itself. */
+static void fails_at_once_and_comes_back(struct session *session, atomic_bool *trouble)
+{
+	int64_t start = clock_ms();
+	struct lease *lease;
+	int runs = 0, err;
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease),
+				 -ENOTCONN);
+	assert_took(start, AT_ONCE_MS);
+	atomic_store(trouble, false);
+	start = clock_ms();
+	do {
+		usleep(20000);
+		err = session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs);
+	} while (err == -ENOTCONN && clock_ms() - start < 20000);
+	assert_int_equal(err, 0);
+	assert_took(start, 6000);
+}
+
+static void silence_under_a_reader_ends_soon(void **state)
+{
+	struct mood mood = { .mute = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 4);
+	int runs = 0;
+	int64_t start;
+
+	await_connections(session, 2);
+	assert_int_equal(session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs), 0);
+	atomic_store(&mood.mute, true);
+	start = clock_ms();
+	assert_int_equal(session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs),
+			 -ENOTCONN);
+	assert_took(start, LONG_MS);
+	assert_true(clock_ms() - start >= TIMEOUT_MS); /* not before its time either */
+	assert_int_equal(runs, 2);
+	fails_at_once_and_comes_back(session, &mood.mute);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+static void silence_in_examine_ends_soon(void **state)
+{
+	struct mood mood = { .mute = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 4);
+	struct lease *lease;
+	int64_t start;
+
+	await_connections(session, 2);
+	atomic_store(&mood.mute, true);
+	start = clock_ms();
+	assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease), -ENOTCONN);
+	assert_took(start, LONG_MS);
+	fails_at_once_and_comes_back(session, &mood.mute);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+/* It lets in whoever comes, and opens no mailbox. */
+static void a_mailbox_that_never_opens_ends_the_wait(void **state)
+{
+	struct mood mood = { .mute_examine = true };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 2);
+	struct lease *lease;
+	int64_t start = clock_ms();
+	int runs = 0;
+
+	assert_int_not_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease), 0);
+	assert_took(start, LONG_MS);
+	assert_int_equal(session_run(session, SESSION_INTERACTIVE, SLICE_NIL, job_noop, &runs), 0);
+	atomic_store(&mood.mute_examine, false);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+/* It lets in whoever comes, and does not work. */
+static void work_that_is_never_answered_ends(void **state)
+{
+	struct mood mood = { .mute_noop = true };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 2);
+	int64_t start = clock_ms();
+	int runs = 0;
+
+	assert_int_equal(session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs),
+			 -ETIMEDOUT);
+	assert_took(start, LONG_MS);
+	assert_int_equal(runs, 2);
+	atomic_store(&mood.mute_noop, false);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+static void a_login_without_an_answer_ends_soon(void **state)
+{
+	struct mood mood = { .mute = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 1);
+	int64_t start;
+	int runs = 0;
+
+	atomic_store(&mood.mute_logins, true);
+	start = clock_ms();
+	assert_int_equal(session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs),
+			 -ENOTCONN);
+	assert_took(start, LONG_MS);
+	fails_at_once_and_comes_back(session, &mood.mute_logins);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+struct reader {
+	struct session *session;
+	int64_t took_ms;
+	int result;
+};
+
+static void *read_once(void *arg)
+{
+	struct reader *reader = arg;
+	int64_t start = clock_ms();
+	int runs = 0;
+
+	reader->result = session_run(reader->session, SESSION_INTERACTIVE, BOX, job_noop, &runs);
+	reader->took_ms = clock_ms() - start;
+	return NULL;
+}
+
+/* More readers than connections, and each begins when another one is waiting already. */
+static void readers_search_together(void **state)
+{
+	struct mood mood = { .mute = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 2);
+	struct reader readers[6];
+	pthread_t threads[6];
+	int64_t start;
+
+	await_connections(session, 2);
+	atomic_store(&mood.mute, true);
+	start = clock_ms();
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+		readers[i] = (struct reader){ .session = session };
+		pthread_create(&threads[i], NULL, read_once, &readers[i]);
+		usleep(TIMEOUT_MS * 1000 / 5);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_not_equal(readers[i].result, 0);
+		if (readers[i].took_ms > LONG_MS)
+			fail_msg("reader %zu waited %lld ms", i, (long long)readers[i].took_ms);
+	}
+	/* The last one began at 1 timeout, and found the others at the end of their search. */
+	assert_took(start, LONG_MS + TIMEOUT_MS / 4);
+	fails_at_once_and_comes_back(session, &mood.mute);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+/* Some servers say that there are too many connections by hanging up. */
+static void what_is_open_still_serves_when_no_more_is_let_in(void **state)
+{
+	struct mood mood = { .mute = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_mood, &mood);
+	struct session *session = open_good(peer, 3);
+	struct session_status status;
+	struct lease *leases[2], *third;
+	int64_t start;
+	int runs = 0, err;
+
+	await_connections(session, 2);
+	atomic_store(&mood.shut, true);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &leases[i]), 0);
+	assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &third), -ENOTCONN);
+	for (size_t i = 0; i < 2; i++)
+		lease_return(&leases[i]);
+	start = clock_ms();
+	do {
+		usleep(20000);
+		err = session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs);
+	} while (err == -ENOTCONN && clock_ms() - start < 10000);
+	assert_int_equal(err, 0);
+	session_status_get(session, &status);
+	assert_int_equal(status.connections_max, 2);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+static void a_cap_of_the_server_is_lifted_again(void **state)
+{
+	struct outage outage = { .down = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_outage, &outage);
+	struct session_params params = params_for(peer, 4);
+	struct session *session = NULL;
+	struct session_status status;
+	struct lease *leases[2], *third;
+	char *error = NULL;
+	int64_t start;
+
+	params.conn.timeout_ms = 200;
+	assert_int_equal(session_open(&params, &session, &error), 0);
+	await_connections(session, 2);
+	atomic_store(&outage.full, true);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &leases[i]), 0);
+	assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &third), -ETIMEDOUT);
+	for (size_t i = 0; i < 2; i++)
+		lease_return(&leases[i]);
+	session_status_get(session, &status);
+	assert_int_equal(status.connections_max, 2);
+	atomic_store(&outage.full, false);
+	start = clock_ms();
+	do {
+		usleep(20000);
+		session_status_get(session, &status);
+	} while (status.connections_max < 4 && clock_ms() - start < 15000);
+	assert_int_equal(status.connections_max, 4);
+	session_close(&session);
+	peer_stop(peer);
+}
+
+static void a_password_that_became_wrong_is_not_tried_all_the_time(void **state)
+{
+	struct outage outage = { .down = false };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_outage, &outage);
+	struct session *session = open_good(peer, 1);
+	struct session_status status;
+	struct lease *lease;
+	int64_t start = clock_ms();
+	unsigned before;
+	int runs = 0;
+
+	password_text = "wrong";
+	atomic_store(&outage.down, true); /* ends the connection behind an answer */
+	session_run(session, SESSION_INTERACTIVE, BOX, job_noop, &runs);
+	atomic_store(&outage.down, false);
+	while (session_lease(session, SESSION_INTERACTIVE, BOX, &lease) == -ENOTCONN &&
+	       clock_ms() - start < 10000) {
+		session_status_get(session, &status);
+		if (strstr(status.last_error, "password"))
+			break;
+		usleep(10000);
+	}
+	assert_non_null(strstr(status.last_error, "password"));
+	assert_string_equal(status.state, "disconnected");
+	before = peer_connections(peer);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease),
+				 -ENOTCONN);
+		usleep(50000);
+	}
+	assert_true(peer_connections(peer) - before <= 2);
+	password_text = "p";
+	session_close(&session);
+	peer_stop(peer);
+}
+
+/* ---- beginning without a server ----------------------------------------------- */
+
+static void a_lost_start_becomes_a_good_one(void **state)
+{
+	struct outage outage = { .down = true };
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_outage, &outage);
+	struct session_params params = params_for(peer, 4);
+	struct session_namespace spaces[4];
+	struct session *session = NULL;
+	struct session_status status;
+	char *error = NULL;
+
+	params.start = SESSION_START_LOST;
+	assert_int_equal(session_open(&params, &session, &error), 0);
+	assert_null(error);
+	session_status_get(session, &status);
+	assert_string_equal(status.state, "disconnected");
+	assert_int_equal(session_namespaces(session, spaces, 4), 0);
+	fails_at_once_and_comes_back(session, &outage.down);
+	assert_int_equal(session_namespaces(session, spaces, 4), 2);
+	session_status_get(session, &status);
+	assert_string_equal(status.state, "connected");
+	assert_string_equal(status.server, "Peer 1");
+	assert_true(session_has(session, IMAP_CAP_UNSELECT));
+	session_close(&session);
+	peer_stop(peer);
+}
+
+static void offline_asks_nobody(void **state)
+{
+	struct peer *peer = peer_start(PEER_CERT_NONE, false, s_serve, NULL);
+	struct session_params params = params_for(peer, 4);
+	struct session *session = NULL;
+	struct session_status status;
+	struct lease *lease;
+	char *error = NULL;
+
+	params.start = SESSION_START_OFFLINE;
+	assert_int_equal(session_open(&params, &session, &error), 0);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease),
+				 -ENOTCONN);
+		usleep(100000);
+	}
+	session_status_get(session, &status);
+	assert_string_equal(status.state, "offline");
+	assert_int_equal(peer_connections(peer), 0);
+	session_stop(session);
+	assert_int_equal(session_lease(session, SESSION_INTERACTIVE, BOX, &lease), -ECANCELED);
+	session_close(&session);
+	peer_stop(peer);
+}
+
 /* ---- many threads ---------------------------------------------------------- */
 
 static void *worker(void *arg)
@@ -564,6 +938,17 @@ int main(void)
 		cmocka_unit_test(a_lost_server_fails_fast_and_comes_back),
 		cmocka_unit_test(the_first_waits_for_the_reconnect),
 		cmocka_unit_test(a_cap_of_the_server_is_accepted),
+		cmocka_unit_test(silence_under_a_reader_ends_soon),
+		cmocka_unit_test(silence_in_examine_ends_soon),
+		cmocka_unit_test(a_mailbox_that_never_opens_ends_the_wait),
+		cmocka_unit_test(work_that_is_never_answered_ends),
+		cmocka_unit_test(a_login_without_an_answer_ends_soon),
+		cmocka_unit_test(readers_search_together),
+		cmocka_unit_test(what_is_open_still_serves_when_no_more_is_let_in),
+		cmocka_unit_test(a_cap_of_the_server_is_lifted_again),
+		cmocka_unit_test(a_password_that_became_wrong_is_not_tried_all_the_time),
+		cmocka_unit_test(a_lost_start_becomes_a_good_one),
+		cmocka_unit_test(offline_asks_nobody),
 		cmocka_unit_test(many_threads_and_a_flapping_server),
 		cmocka_unit_test(backoff_grows_with_jitter),
 	};

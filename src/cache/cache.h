@@ -156,6 +156,8 @@ int cache_message_next_uids(struct cache *cache, uint32_t box, imap_uid from, bo
 int cache_message_next_by_name(struct cache *cache, uint32_t box, imap_uid from, size_t max,
 			       imap_uid *ret_uids, size_t *ret_count);
 int cache_message_count(struct cache *cache, uint32_t box, uint32_t *ret_messages);
+/* Those known to be without \Seen. Reads all rows: for the end of a sync. */
+int cache_message_count_unseen(struct cache *cache, uint32_t box, uint32_t *ret_unseen);
 /* All UIDs of the box (with_unknown) or only those whose attributes are missing. `set` is replaced. */
 int cache_message_uids(struct cache *cache, uint32_t box, bool only_unknown, struct imap_set *set);
 /* Streams (uid, flags, keywords, modseq) of all messages in ascending order, for the merge with what a server says. */

@@ -288,6 +288,28 @@ int cache_message_count(struct cache *cache, uint32_t box, uint32_t *ret_message
 	return r;
 }
 
+int cache_message_count_unseen(struct cache *cache, uint32_t box, uint32_t *ret_unseen)
+{
+	struct db_conn *conn;
+	sqlite3_stmt *statement;
+	int64_t unseen;
+	int r = db_read_begin(&cache->index, &conn);
+
+	if (r < 0)
+		return r;
+	statement = db_statement(conn, INDEX_MESSAGE_UNSEEN,
+				 "SELECT count(*) FROM message WHERE box = ?1 AND state & 1"
+				 " AND flags & ?2 = 0");
+	if (statement) {
+		db_bind_int(statement, 1, box);
+		db_bind_int(statement, 2, IMAP_FLAG_SEEN);
+	}
+	r = db_read_end(&cache->index, conn, db_number(conn, statement, &unseen));
+	if (r == 0)
+		*ret_unseen = (uint32_t)unseen;
+	return r;
+}
+
 static int do_set(struct db_conn *conn, sqlite3_stmt *statement, struct imap_set *set)
 {
 	int r;

@@ -112,22 +112,23 @@ size_t message_name(struct store *store, struct box *box, const struct cache_mes
 		    char name[static MSGNAME_SIZE])
 {
 	size_t len = message_plain_name(store, message, name);
+	struct cache_mailbox_row child;
 	struct eml_names taken;
 
-	if (atomic_load(&box->eml_children) != 1 && eml_names_load(store, box, &taken) == 0) {
-		if (eml_names_have(&taken, (struct slice){ name, len }))
-			len = msgname_avoid(len, name);
-		eml_names_release(&taken);
-	}
+	if (atomic_load(&box->eml_children) == 0 && eml_names_load(store, box, &taken) == 0)
+		eml_names_release(&taken); /* only to know whether there are any */
+	if (atomic_load(&box->eml_children) != 1 &&
+	    cache_mailbox_by_name(store->cache, box->id, (struct slice){ name, len }, &child) == 0)
+		len = msgname_avoid(len, name);
 	return len;
 }
 
 /* ---- look-up ------------------------------------------------------------------------ */
 
-/* Reads the row, and where its attributes are missing waits until a sync brings them. 0, -EAGAIN
- * (NOWAIT), or an error. */
-static int get_known(struct store *store, struct box *box, imap_uid uid, enum store_mode mode,
-		     struct cache_message_row *ret_row)
+/* Reads the row, and where its attributes (or its name, when that is wanted) are missing waits until
+ * a sync brings them. 0, -EAGAIN (NOWAIT), or an error. */
+static int get_known(struct store *store, struct box *box, imap_uid uid, bool named,
+		     enum store_mode mode, struct cache_message_row *ret_row)
 {
 	bool started = false;
 
@@ -137,11 +138,13 @@ static int get_known(struct store *store, struct box *box, imap_uid uid, enum st
 
 		sync_look(store, box, &mark);
 		r = cache_message_get(store->cache, mark.number, uid, ret_row);
-		if (r != 0 || ret_row->m.known)
+		if (r != 0 || (ret_row->m.known && (!named || message_named(store, &ret_row->m))))
 			return r;
 		if (mode == STORE_NOWAIT)
 			return -EAGAIN;
 		if (!mark.busy) {
+			if (started && ret_row->m.known) /* the server is away: any name will do */
+				return 0;
 			if (started)
 				return mark.error != 0 ? mark.error : -EIO;
 			started = true;
@@ -189,7 +192,7 @@ static int find_named(struct store *store, struct box *box, struct slice name, e
 
 	if (uid == 0)
 		return -ENOENT;
-	r = get_known(store, box, uid, mode, ret_row);
+	r = get_known(store, box, uid, true, mode, ret_row);
 	if (r != 0)
 		return r;
 	return slice_eq(name, (struct slice){ shown, message_name(store, box, &ret_row->m, shown) })
@@ -209,7 +212,18 @@ static int find_by_name(struct store *store, struct box *box, const void *what,
 static int find_by_uid(struct store *store, struct box *box, const void *what, enum store_mode mode,
 		       struct cache_message_row *ret_row)
 {
-	return get_known(store, box, *(const imap_uid *)what, mode, ret_row);
+	return get_known(store, box, *(const imap_uid *)what, false, mode, ret_row);
+}
+
+/* The index is of another day until this mount has synced the mailbox. It answers all the same, but
+ * what has changed must not stay hidden from somebody who never lists. */
+static void sync_once(struct store *store, struct box *box)
+{
+	struct sync_mark mark;
+
+	sync_look(store, box, &mark);
+	if (mark.synced_ms == 0)
+		sync_hint(store, box, SYNC_RETRY_MS);
 }
 
 /* Looks in the index; where that cannot say no, asks for the list of UIDs and looks again. */
@@ -234,8 +248,10 @@ static int find_message(struct store *store, const struct cache_mailbox *mailbox
 			return r;
 		r = find(store, box, what, mode, &row);
 	}
-	if (r == 0)
+	if (r == 0) {
+		sync_once(store, box);
 		message_attr(&row.m, box_uidvalidity(store, box), ret_attr);
+	}
 	return r;
 }
 
@@ -298,7 +314,7 @@ int store_getattr(struct store *store, uint64_t ino, enum store_mode mode,
 		return r;
 	}
 	if (r == 0)
-		r = get_known(store, box, uid, mode, &message);
+		r = get_known(store, box, uid, false, mode, &message);
 	if (r == 0)
 		message_attr(&message.m, box_uidvalidity(store, box), ret_attr);
 	return r;

@@ -86,11 +86,13 @@ int box_by_number(struct store *store, uint32_t number, struct box **ret_box)
 	if (box == NULL) {
 		r = cache_mailbox_by_box(store->cache, number, &row);
 		if (r != 0)
-			return r;
+			return box_missing(store, r);
 		box = box_get(store, row.m.id);
 		if (box == NULL)
 			return -ENOMEM;
-		box_set_number(store, box, number, row.m.uidvalidity);
+		/* Only where nothing is known: a sync may have given it another number since the
+		 * row was read. */
+		box_learn(store, box, &row.m);
 		pthread_mutex_lock(&store->lock);
 		store->recent_box = box;
 		pthread_mutex_unlock(&store->lock);
@@ -106,19 +108,45 @@ void box_free_all(struct store *store)
 			struct box *box = store->boxes[i];
 
 			store->boxes[i] = box->next_by_id;
+			imap_set_release(&box->untold);
 			free(box);
 		}
 	}
 }
 
+int box_missing(struct store *store, int r)
+{
+	bool lost = atomic_load(&store->index_lost) ||
+		    cache_generation(store->cache) != atomic_load(&store->generation);
+
+	return r == -ENOENT && lost ? -EIO : r;
+}
+
+void box_forget_all(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	for (size_t i = 0; i < BOX_BUCKETS; i++) {
+		for (struct box *box = store->boxes[i]; box != NULL; box = box->next_by_id) {
+			box->synced_ms = box->tried_ms = 0;
+			atomic_store(&box->eml_children, 0);
+		}
+	}
+	store->recent_box = NULL;
+	store->tree_ms = store->tree_tried_ms = 0;
+	pthread_mutex_unlock(&store->lock);
+}
+
 int box_row_of_dir(struct store *store, uint64_t dir, struct cache_mailbox_row *ret_row)
 {
+	int r;
+
 	if (dir >> 63 != 0)
 		return -ENOENT;
 	if (dir != STORE_ROOT && (dir & UINT32_MAX) != 0)
 		return -ENOTDIR;
-	return cache_mailbox_get(store->cache, dir == STORE_ROOT ? 1 : (uint32_t)(dir >> INO_SHIFT),
-				 ret_row);
+	r = cache_mailbox_get(store->cache, dir == STORE_ROOT ? 1 : (uint32_t)(dir >> INO_SHIFT),
+			      ret_row);
+	return box_missing(store, r);
 }
 
 bool mailbox_selectable(const struct cache_mailbox *mailbox)

@@ -13,7 +13,8 @@
 #include "util/log.h"
 
 #define PATIENCE_AHEAD_MS 5000 /* how long a reader waits for what read-ahead has under way */
-#define WINDOWS_MAX 64 /* a message longer than announced: this many windows to find its end */
+#define WINDOWS_MAX 1024 /* a message longer than announced: this many windows to find its end */
+#define FAILED_MS 1500   /* how long a failure is the answer to whoever asks again */
 
 void fetch_size_proven(struct store *store, struct box *box, uint32_t number, imap_uid uid,
 		       uint64_t size, bool tell)
@@ -45,19 +46,22 @@ static bool lease_fits(struct store *store, struct box *box, uint32_t number,
 
 int fetch_check_lease(struct store *store, struct box *box, uint32_t number, struct lease *lease)
 {
-	uint32_t count;
+	bool counted;
+	uint32_t count = 0;
 	int r = 0;
 
 	/* A connection that opened the mailbox long ago may not know of new messages, or even have
-	 * another mailbox of that name. */
-	if (!lease_fresh(lease) && (!lease_fits(store, box, number, lease) ||
-				    cache_message_count(store->cache, number, &count) != 0 ||
-				    lease_selected(lease)->exists != count))
+	 * another mailbox of that name. That it knows of more than the index does no harm. */
+	counted = cache_message_count(store->cache, number, &count) == 0;
+	if (!lease_fresh(lease) && (!lease_fits(store, box, number, lease) || !counted ||
+				    lease_selected(lease)->exists < count))
 		r = lease_refresh(lease);
 	if (r == 0 && !lease_fits(store, box, number, lease)) {
 		sync_start(store, box);
 		r = -ESTALE;
 	}
+	if (r == 0 && counted && lease_selected(lease)->exists != count)
+		sync_hint(store, box, store->poll_ms);
 	return r;
 }
 
@@ -83,6 +87,20 @@ void fetch_vanished(struct store *store, struct box *box, uint32_t number, imap_
 	imap_set_release(&gone);
 }
 
+bool fetch_chunk_full(struct store *store, uint32_t number, imap_uid uid, uint32_t chunk)
+{
+	struct store_body *body = ring_find(store->ring, number, uid, chunk);
+	size_t len = 0;
+	char byte;
+
+	if (body != NULL)
+		len = body->len;
+	else if (cache_body_read(store->cache, number, uid, chunk, 0, &byte, 1, &len) != 1)
+		len = 0;
+	store_body_put(&body);
+	return len == CACHE_CHUNK_SIZE;
+}
+
 /* ---- one fetch ---------------------------------------------------------------------------- */
 
 struct single {
@@ -92,9 +110,10 @@ struct single {
 	imap_uid uid;
 	uint32_t chunk;
 	uint64_t announced, begun;
-	bool whole;
+	bool whole, exact;
 	/* results */
 	struct store_body *body; /* the chunk that is wanted */
+	struct store_body *held; /* not of the size announced: not for the ring yet */
 	bool answered;           /* something came for this UID */
 	bool strange;            /* something came, but not for this UID */
 	bool short_chunk;        /* the end of the message was seen */
@@ -113,12 +132,21 @@ static bool single_wants(void *user, imap_uid uid)
 	return uid == single->uid;
 }
 
+static bool chunk_is_odd(const struct single *single, const struct store_body *body)
+{
+	return !atomic_load(&single->store->sizes_lie) &&
+	       (uint64_t)ring_body_chunk(body) * CACHE_CHUNK_SIZE + body->len != single->announced;
+}
+
 static void single_chunk(void *user, struct store_body *body)
 {
 	struct single *single = user;
 
 	single->answered = true;
-	ring_put(single->store->ring, body);
+	if (body->len < CACHE_CHUNK_SIZE && chunk_is_odd(single, body) && single->held == NULL)
+		single->held = store_body_get(body);
+	else
+		ring_put(single->store->ring, body);
 	if (ring_body_chunk(body) == single->chunk && single->body == NULL)
 		single->body = store_body_get(body);
 }
@@ -140,6 +168,7 @@ static int fetch_once(struct single *single, struct imap_conn *conn, uint32_t ch
 {
 	struct sink sink = { .store = single->store,
 			     .number = single->number,
+			     .patient = chunk != single->chunk,
 			     .wants = single_wants,
 			     .chunk = single_chunk,
 			     .end = single_end,
@@ -184,8 +213,9 @@ static int on_exists(void *user, const struct imap_event *event)
 	return 0;
 }
 
-/* No answer for the UID at all: is there such a message? 0 with *ret_gone, or a final error. */
-static int ask_exists(struct single *single, struct imap_conn *conn, bool *ret_gone)
+/* Is there such a message? 0, with both false where the server does not say; or a final error. */
+static int ask_exists(struct single *single, struct imap_conn *conn, bool *ret_gone,
+		      bool *ret_found)
 {
 	struct exists exists = { .uid = single->uid };
 	struct imap_set set = { 0 };
@@ -196,7 +226,35 @@ static int ask_exists(struct single *single, struct imap_conn *conn, bool *ret_g
 				   &exists, NULL);
 	imap_set_release(&set);
 	*ret_gone = r == 0 && !exists.found && !exists.strange;
+	*ret_found = exists.found;
 	return r == -EREMOTEIO ? 0 : r;
+}
+
+/* Courier gives a few lines of its own, under the UID and with OK, for a message that was deleted
+ * since it was told of. It owns up when asked for news. */
+static bool end_is_odd(const struct single *single)
+{
+	if (single->held != NULL)
+		return true;
+	return !atomic_load(&single->store->sizes_lie) && single->answered &&
+	       (single->short_chunk ? single->end != single->announced : single->empty);
+}
+
+static int settle_odd_end(struct single *single, struct imap_conn *conn, bool *ret_gone)
+{
+	bool found = false;
+	int r = imap_noop(conn);
+
+	if (r == 0)
+		r = ask_exists(single, conn, ret_gone, &found);
+	if (r != 0 || *ret_gone)
+		return r;
+	if (!found)
+		return -EIO;
+	atomic_store(&single->store->sizes_lie, true);
+	if (single->held != NULL)
+		ring_put(single->store->ring, single->held);
+	return 0;
 }
 
 static int do_single(struct lease *lease, void *user)
@@ -204,10 +262,12 @@ static int do_single(struct lease *lease, void *user)
 	struct single *single = user;
 	struct imap_conn *conn = lease_conn(lease);
 	uint32_t chunk = single->chunk;
-	bool gone = false;
+	bool gone = false, found;
 	int r;
 
 	single->error = 0;
+	store_body_put(&single->body); /* of a try before this one */
+	store_body_put(&single->held);
 	single->strange = single->answered = single->short_chunk = single->empty = false;
 	r = fetch_check_lease(single->store, single->box, single->number, lease);
 	if (r == 0)
@@ -217,14 +277,17 @@ static int do_single(struct lease *lease, void *user)
 		if (r == 0)
 			r = fetch_once(single, conn, chunk);
 	}
-	/* A window that is full where the message should have ended: how far does it go? */
+	/* A window that is full where the message should have ended, or has just its last byte: how
+	 * far does it go? */
 	while (r == 0 && single->error == 0 && !single->whole && !single->short_chunk &&
-	       !single->empty && single->answered &&
-	       (uint64_t)(chunk + 1) * CACHE_CHUNK_SIZE > single->announced &&
+	       !single->empty && single->answered && !single->exact &&
+	       (uint64_t)(chunk + 1) * CACHE_CHUNK_SIZE >= single->announced &&
 	       chunk - single->chunk < WINDOWS_MAX)
 		r = fetch_once(single, conn, ++chunk);
 	if (r == 0 && !single->answered && !single->strange)
-		r = ask_exists(single, conn, &gone);
+		r = ask_exists(single, conn, &gone, &found);
+	if (r == 0 && single->error == 0 && end_is_odd(single))
+		r = settle_odd_end(single, conn, &gone);
 	if (r != 0)
 		return r;
 	if (gone)
@@ -236,6 +299,24 @@ static int do_single(struct lease *lease, void *user)
 		       : -EIO;
 }
 
+/* Says so, and remembers it where a repetition would cost the same wait. What the reader gets. */
+static int fetch_failed(const struct single *single, const struct cache_mailbox *mailbox, int r)
+{
+	int face = r == -ENOENT || r == -ECANCELED || r == -EACCES || r == -ENOMEM ? r : -EIO;
+
+	if (r == -ENOENT || r == -ECANCELED || r == -ENOMEM)
+		return face;
+	if (r != -ENOTCONN) /* the session has said once that the server is away */
+		log_error("message %u of mailbox '%.*s' could not be read: %s",
+			  (unsigned)single->uid, (int)mailbox->utf8.len, mailbox->utf8.ptr,
+			  strerror(-r));
+	/* Without a connection, or with another mailbox of that name, a failure costs no time. */
+	if (r != -ENOTCONN && r != -ESTALE)
+		flight_failed(single->store->flights, single->number, single->uid, single->chunk,
+			      face, clock_ms() + FAILED_MS);
+	return face;
+}
+
 static int fetch_alone(struct store *store, struct box *box, uint32_t number, imap_uid uid,
 		       uint32_t chunk, struct store_body **ret_body)
 {
@@ -244,27 +325,32 @@ static int fetch_alone(struct store *store, struct box *box, uint32_t number, im
 	};
 	struct cache_message_row message;
 	struct cache_mailbox_row row;
-	int r = cache_message_get(store->cache, number, uid, &message);
+	int r = flight_failure(store->flights, number, uid, chunk, clock_ms());
 
+	if (r == 0)
+		r = cache_message_get(store->cache, number, uid, &message);
 	if (r == 0)
 		r = cache_mailbox_get(store->cache, box->id, &row);
 	if (r != 0)
 		return r;
 	single.announced = message.m.size;
+	single.exact = message.m.exact;
 	single.whole = chunk == 0 && message.m.size <= CACHE_CHUNK_SIZE;
 	r = session_run(store->session, SESSION_INTERACTIVE, row.m.wire, do_single, &single);
 	atomic_fetch_add(&store->count.single_fetches, 1);
+	if (r == 0 && single.empty && !single.short_chunk &&
+	    fetch_chunk_full(store, number, uid, chunk - 1)) {
+		single.short_chunk = true;
+		single.end = (uint64_t)chunk * CACHE_CHUNK_SIZE;
+	}
+	store_body_put(&single.held);
 	if (r == 0 && single.short_chunk)
 		fetch_size_proven(store, box, number, uid, single.end, false);
 	if (r == -ENOENT)
 		fetch_vanished(store, box, number, uid);
-	else if (r != 0 && r != -ECANCELED &&
-		 r != -ENOTCONN) /* the session has said once that the server is away */
-		log_error("message %u of mailbox '%.*s' could not be read: %s", (unsigned)uid,
-			  (int)row.m.utf8.len, row.m.utf8.ptr, strerror(-r));
 	if (r != 0) {
 		store_body_put(&single.body);
-		return r == -ENOENT || r == -ECANCELED || r == -EACCES || r == -ENOMEM ? r : -EIO;
+		return fetch_failed(&single, &row.m, r);
 	}
 	*ret_body = single.body;
 	return 0;

@@ -8,6 +8,7 @@
 #include "util/clock.h"
 
 #define FLIGHT_BUCKETS 4096u
+#define FAILURES 64u /* remembered; a newer one takes the place of an older one */
 
 struct flight {
 	uint32_t box, chunk;
@@ -21,18 +22,31 @@ struct flight {
 	struct flight *next;
 };
 
+struct failure {
+	uint32_t box, chunk;
+	imap_uid uid;
+	int error; /* 0: none */
+	int64_t until_ms;
+};
+
 struct flights {
 	pthread_mutex_t lock;
 	pthread_cond_t landed;
 	/* guarded by lock */
 	struct flight *buckets[FLIGHT_BUCKETS];
+	struct failure failures[FAILURES];
 	bool stopped;
 };
+
+static uint32_t hash_of(uint32_t box, imap_uid uid, uint32_t chunk)
+{
+	return uid * 2654435761u ^ box * 40503u ^ chunk * 97u;
+}
 
 static struct flight **bucket_of(struct flights *flights, uint32_t box, imap_uid uid,
 				 uint32_t chunk)
 {
-	return &flights->buckets[(uid * 2654435761u ^ box * 40503u ^ chunk * 97u) % FLIGHT_BUCKETS];
+	return &flights->buckets[hash_of(box, uid, chunk) % FLIGHT_BUCKETS];
 }
 
 int flights_new(struct flights **ret_flights)
@@ -165,4 +179,36 @@ int flight_wait(struct flights *flights, struct flight **flight_at, int64_t dead
 bool flight_is_ahead(const struct flight *flight)
 {
 	return flight->ahead;
+}
+
+/* ---- failures ---------------------------------------------------------------------------- */
+
+static struct failure *failure_of(struct flights *flights, uint32_t box, imap_uid uid,
+				  uint32_t chunk)
+{
+	return &flights->failures[hash_of(box, uid, chunk) % FAILURES];
+}
+
+void flight_failed(struct flights *flights, uint32_t box, imap_uid uid, uint32_t chunk, int error,
+		   int64_t until_ms)
+{
+	pthread_mutex_lock(&flights->lock);
+	*failure_of(flights, box, uid, chunk) = (struct failure){
+		.box = box, .chunk = chunk, .uid = uid, .error = error, .until_ms = until_ms
+	};
+	pthread_mutex_unlock(&flights->lock);
+}
+
+int flight_failure(struct flights *flights, uint32_t box, imap_uid uid, uint32_t chunk,
+		   int64_t now_ms)
+{
+	const struct failure *failure = failure_of(flights, box, uid, chunk);
+	int error = 0;
+
+	pthread_mutex_lock(&flights->lock);
+	if (failure->uid == uid && failure->box == box && failure->chunk == chunk &&
+	    now_ms < failure->until_ms)
+		error = failure->error;
+	pthread_mutex_unlock(&flights->lock);
+	return error;
 }

@@ -1,7 +1,7 @@
 /*
  * What is being fetched now, so that however many read the same bytes, one FETCH brings
  * them: a table of (box, uid, chunk), each with those who wait for it. Whoever begins a
- * flight must finish it, exactly once.
+ * flight must finish it, exactly once. Beside it, what could not be fetched just now.
  *
  * Threads: any. Nothing is called with the lock held.
  */
@@ -36,5 +36,13 @@ void flight_finish(struct flights *flights, struct flight **flight, int error,
 int flight_wait(struct flights *flights, struct flight **flight, int64_t deadline_ms,
 		struct store_body **ret_body);
 bool flight_is_ahead(const struct flight *flight);
+
+/* The kernel repeats a READ that failed, page by page: each would wait for the same silent server
+ * again. A failure is remembered for a moment, in a small table, and is the answer until then. */
+void flight_failed(struct flights *flights, uint32_t box, imap_uid uid, uint32_t chunk, int error,
+		   int64_t until_ms);
+/* The error that is remembered, or 0. */
+int flight_failure(struct flights *flights, uint32_t box, imap_uid uid, uint32_t chunk,
+		   int64_t now_ms);
 
 #endif

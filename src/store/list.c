@@ -21,13 +21,15 @@ struct listing {
 	struct box *box;
 	struct eml_names taken;
 	uint32_t uidvalidity;
-	bool with_unknown;
+	bool with_unknown;  /* messages whose attributes are not known */
+	bool with_nameless; /* those that names=uid left without a readable name */
 	store_entry_fn *fn;
 	void *user;
 	/* what happened */
 	uint64_t cookie;
 	size_t emitted;
 	bool full, blocked; /* the reader has enough; the next message is not known yet */
+	bool nameless;      /* blocked by the name alone */
 };
 
 /* ---- children ---------------------------------------------------------------------- */
@@ -70,8 +72,10 @@ static int emit_message(void *user, const struct cache_message *message)
 	struct store_attr attr;
 	size_t len;
 
-	if (!message->known && !listing->with_unknown) {
+	if (message->known ? !listing->with_nameless && !message_named(listing->store, message)
+			   : !listing->with_unknown) {
 		listing->blocked = true;
+		listing->nameless = message->known;
 		return 1;
 	}
 	message_attr(message, listing->uidvalidity, &attr);
@@ -113,6 +117,10 @@ static int wait_attributes(struct listing *listing, const struct sync_mark *mark
 	int r;
 
 	if (!mark->busy) {
+		if (listing->nameless && (*starts > 0 || mark->error != 0)) {
+			listing->with_nameless = true; /* the server is away: any name will do */
+			return 0;
+		}
 		if ((*starts)++ > 0) { /* a sync came and went */
 			if (store->names == STORE_NAMES_READABLE)
 				return mark->error != 0 ? mark->error : -EIO;

@@ -46,7 +46,8 @@ struct box {
 	bool shown;       /* the kernel may hold a listing */
 	int64_t shown_ms; /* since when */
 	/* owner: the sync that runs */
-	bool names_checked; /* readable names: no row without a name is left from names=uid */
+	bool names_checked;     /* readable names: no row without a name is left from names=uid */
+	struct imap_set untold; /* new messages that the kernel may remember as missing */
 	/* guarded by ahead.lock */
 	struct walk walk;
 	/* Whether a child mailbox is called like a message: 0 not known, 1 no, 2 yes. */
@@ -83,6 +84,9 @@ struct store {
 	uint64_t steps; /* of all syncs and refreshes */
 
 	atomic_bool stopped;
+	/* A message that is there has another size than announced: so it is with this server, and
+	 * no sign that a message is gone. */
+	atomic_bool sizes_lie;
 	struct pool *pool;     /* syncs and tree refreshes */
 	struct pool *fetchers; /* windows of large messages */
 	struct ring *ring;
@@ -91,6 +95,8 @@ struct store {
 	struct windows *windows;
 	pthread_t watcher;
 	bool watching;
+	atomic_uint_fast64_t generation; /* of the index, as last seen by the watch thread */
+	atomic_bool index_lost;          /* begun anew since, and not filled again yet */
 
 	struct {
 		atomic_uint_fast64_t syncs, sync_errors, messages_fetched, bodies_fetched,
@@ -117,6 +123,10 @@ static inline uint64_t box_ino(uint32_t id)
 /* The mailbox behind a directory's inode. -ENOENT, -ENOTDIR. */
 int box_row_of_dir(struct store *store, uint64_t dir, struct cache_mailbox_row *ret_row);
 bool mailbox_selectable(const struct cache_mailbox *mailbox);
+/* What is missing in an index that was just begun anew is not missing on the server. */
+int box_missing(struct store *store, int r);
+/* Everything has to be asked for again. */
+void box_forget_all(struct store *store);
 
 /* ---- attr.c ----------------------------------------------------------------------------- */
 
@@ -137,6 +147,12 @@ size_t message_name(struct store *store, struct box *box, const struct cache_mes
  */
 size_t message_plain_name(struct store *store, const struct cache_message *message,
 			  char name[static MSGNAME_SIZE]);
+
+/* The row says what the message is called: names=uid leaves rows without readable names. */
+static inline bool message_named(const struct store *store, const struct cache_message *message)
+{
+	return store->names == STORE_NAMES_UID || message->name.len > 0;
+}
 
 /* Names of child mailboxes that end in ".eml": nearly always none. */
 struct eml_names {
@@ -170,6 +186,9 @@ int sync_start(struct store *store, struct box *box);
 int sync_wait_uids(struct store *store, struct box *box);
 /* Tells everybody who waits that a sync came further. */
 void sync_progress(struct store *store);
+/* Starts one in the background, unless one was tried a moment ago: the index may be behind. */
+void sync_hint(struct store *store, struct box *box, int64_t not_within_ms);
+#define SYNC_RETRY_MS 5000
 
 #define CLOCK_NEVER INT64_MAX
 
@@ -197,6 +216,8 @@ struct sync {
 };
 /* syncattr.c: fetches what the index lacks of the messages, newest first, and `again` a second
  * time. */
+/* A mailbox without rows: its UIDs, and in the same round trip the attributes of the newest. */
+int sync_first_uids(struct sync *sync, struct lease *lease);
 int sync_attributes(struct sync *sync, struct lease *lease, const struct imap_set *again);
 /* syncflags.c: the resync. New and vanished UIDs, changed flags. */
 int sync_flags(struct sync *sync, struct lease *lease, struct imap_set *ret_new);
@@ -219,6 +240,8 @@ void fetch_size_proven(struct store *store, struct box *box, uint32_t number, im
 /* Makes sure that the examined mailbox is the one whose messages the index knows as `number`: else
  * no byte of it may be taken. 0, -ESTALE (a sync was started), or a final error. */
 int fetch_check_lease(struct store *store, struct box *box, uint32_t number, struct lease *lease);
+/* The chunk is here with all its bytes: a message that ends before the next one ends there. */
+bool fetch_chunk_full(struct store *store, uint32_t number, imap_uid uid, uint32_t chunk);
 /* The server has it no more: out of the index, with events. */
 void fetch_vanished(struct store *store, struct box *box, uint32_t number, imap_uid uid);
 
@@ -238,6 +261,8 @@ int ahead_new(struct store *store, struct ahead **ret_ahead);
 void ahead_stop(struct ahead *ahead);
 void ahead_free(struct ahead **ahead);
 /* A read that memory or disk answered. Cheap. */
+/* The mailbox is likely to be read soon: a stream that has nothing to do gets a lease ready. */
+void ahead_warm(struct store *store, struct box *box, uint32_t number);
 void ahead_hit(struct store *store, struct box *box, imap_uid uid);
 /* A read that the server must answer; may read the index. */
 void ahead_miss(struct store *store, struct box *box, uint32_t number, imap_uid uid);

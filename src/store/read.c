@@ -8,6 +8,8 @@
 
 #include "store/private.h"
 
+#define EVICTED_TRIES 3
+
 struct reader {
 	struct store *store;
 	struct box *box;
@@ -77,12 +79,16 @@ static ssize_t copy_chunk(struct reader *reader, uint32_t chunk, uint64_t at, vo
 	else
 		windows_read(reader->store, reader->box, reader->number, reader->uid, chunk);
 	r = fetch_chunk(reader->store, reader->box, reader->number, reader->uid, chunk, &body);
-	if (r == -EAGAIN) {
+	for (int tries = 0; r == -EAGAIN && tries < EVICTED_TRIES; tries++) {
 		n = copy_here(reader, chunk, at, buf, len, ret_chunk_len);
-		return n == -ENOENT ? -EIO : n;
+		if (n != -ENOENT)
+			return n;
+		/* Evicted since: a small cache, and many who read. */
+		r = fetch_chunk(reader->store, reader->box, reader->number, reader->uid, chunk,
+				&body);
 	}
 	if (r != 0)
-		return r;
+		return r == -EAGAIN ? -EIO : r;
 	*ret_chunk_len = 0;
 	n = body != NULL ? copy_body(body, at, buf, len, ret_chunk_len) : 0;
 	store_body_put(&body);
@@ -115,11 +121,14 @@ static ssize_t read_chunks(struct reader *reader, uint64_t offset, char *buf, si
 	return (ssize_t)done;
 }
 
-static uint64_t size_known(struct store *store, uint32_t number, imap_uid uid)
+static bool size_known(const struct reader *reader, uint64_t *ret_size)
 {
 	struct cache_message_row row;
 
-	return cache_message_get(store->cache, number, uid, &row) == 0 ? row.m.size : 0;
+	if (cache_message_get(reader->store->cache, reader->number, reader->uid, &row) != 0)
+		return false;
+	*ret_size = row.m.size;
+	return true;
 }
 
 ssize_t store_read(struct store *store, uint64_t ino, uint64_t offset, void *buf, size_t len,
@@ -130,7 +139,8 @@ ssize_t store_read(struct store *store, uint64_t ino, uint64_t offset, void *buf
 				 .uid = (imap_uid)ino,
 				 .mode = mode };
 	struct store_read_facts facts = { .size = 0 };
-	uint64_t before;
+	uint64_t before = 0;
+	bool announced;
 	ssize_t n;
 	int r;
 
@@ -144,14 +154,13 @@ ssize_t store_read(struct store *store, uint64_t ino, uint64_t offset, void *buf
 	if (r != 0)
 		return r;
 	/* Only the server can prove a size wrong, so only reads that ask it look. */
-	before = mode == STORE_WAIT ? size_known(store, reader.number, reader.uid) : 0;
+	announced = mode == STORE_WAIT && size_known(&reader, &before);
 	n = read_chunks(&reader, offset, buf, len);
 	if (n < 0)
 		return n;
-	if (mode == STORE_WAIT) {
-		facts.size = size_known(store, reader.number, reader.uid);
+	if (announced && size_known(&reader, &facts.size)) {
 		facts.size_grew = facts.size > before;
-		facts.size_shrank = facts.size < before && facts.size > 0;
+		facts.size_shrank = facts.size < before;
 	}
 	*ret_facts = facts;
 	return n;

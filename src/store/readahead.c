@@ -10,7 +10,8 @@
 #include "store/thread.h"
 #include "util/clock.h"
 
-#define LIMIT_MAX (16u * 1024 * 1024) /* ahead of the reader: twice what 80 ms at 90 MB/s hold */
+#define LIMIT_MAX (32u * 1024 * 1024) /* ahead of the reader: twice what 80 ms at 90 MB/s hold */
+#define JUST_MS 1000
 #define STEAL_MS 1000 /* a stream whose reader was silent this long may be taken from it */
 
 /* ---- is it the next one? ------------------------------------------------------------- */
@@ -51,18 +52,34 @@ static unsigned next_by_index(void *user, imap_uid from, imap_uid uid, unsigned 
 	return orders;
 }
 
-/* The first or last message, where walks begin. */
-static bool at_edge(const struct next_query *query, imap_uid uid)
+/* The first or last message, where walks begin: which way from there. */
+static enum walk_order at_edge(const struct next_query *query, imap_uid uid)
 {
 	imap_uid beyond;
 	size_t count;
 
-	for (int ascending = 0; ascending <= 1; ascending++)
-		if (cache_message_next_uids(query->store->cache, query->number, uid, ascending, 1,
-					    &beyond, &count) == 0 &&
-		    count == 0)
-			return true;
-	return false;
+	/* Directories are listed newest first. */
+	if (cache_message_next_uids(query->store->cache, query->number, uid, true, 1, &beyond,
+				    &count) == 0 &&
+	    count == 0)
+		return WALK_DESCENDING;
+	if (cache_message_next_uids(query->store->cache, query->number, uid, false, 1, &beyond,
+				    &count) == 0 &&
+	    count == 0)
+		return WALK_ASCENDING;
+	return WALK_NONE;
+}
+
+/* Its first listing in this mount has just come to its end. */
+static bool just_listed(struct store *store, const struct box *box)
+{
+	int64_t now = clock_ms();
+	bool just;
+
+	pthread_mutex_lock(&store->lock);
+	just = box->syncs == 1 && box->synced_ms != 0 && now - box->synced_ms < JUST_MS;
+	pthread_mutex_unlock(&store->lock);
+	return just;
 }
 
 /* ---- streams; ahead.lock is held -------------------------------------------------------- */
@@ -149,13 +166,24 @@ void ahead_hit(struct store *store, struct box *box, imap_uid uid)
 	pthread_mutex_unlock(&ahead->lock);
 }
 
+void ahead_warm(struct store *store, struct box *box, uint32_t number)
+{
+	struct ahead *ahead = store->ahead;
+
+	pthread_mutex_lock(&ahead->lock);
+	if (!ahead->stopped && !has_stream(ahead, box))
+		stream_assign(ahead, box, number, WALK_NONE, 0);
+	pthread_mutex_unlock(&ahead->lock);
+}
+
 void ahead_miss(struct store *store, struct box *box, uint32_t number, imap_uid uid)
 {
 	struct ahead *ahead = store->ahead;
 	struct next_query query = { store, number };
 	enum walk_order order;
 	struct walk walk;
-	bool known, edge;
+	enum walk_order edge;
+	bool known;
 
 	pthread_mutex_lock(&ahead->lock);
 	known = stream_read(ahead, box, uid);
@@ -168,11 +196,15 @@ void ahead_miss(struct store *store, struct box *box, uint32_t number, imap_uid 
 	/* On a copy, since the index is read: what another reader changes meanwhile is lost, which
 	 * costs a read. */
 	edge = at_edge(&query, uid);
-	order = walk_miss(&walk, uid, edge, next_by_index, &query);
+	order = walk_miss(&walk, uid, edge != WALK_NONE, next_by_index, &query);
+	/* A listing to its end and then its first message: grep, tar, cp, an indexer. */
+	if (order == WALK_NONE && edge != WALK_NONE && just_listed(store, box))
+		order = edge;
 	pthread_mutex_lock(&ahead->lock);
 	box->walk = walk;
 	/* Where a walk may just have begun, connecting can begin as well. */
-	if ((order != WALK_NONE || (edge && !has_stream(ahead, box))) && !ahead->stopped)
+	if ((order != WALK_NONE || (edge != WALK_NONE && !has_stream(ahead, box))) &&
+	    !ahead->stopped)
 		stream_assign(ahead, box, number, order, uid);
 	pthread_mutex_unlock(&ahead->lock);
 }

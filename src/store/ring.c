@@ -134,7 +134,7 @@ static int reserve(struct ring *ring, size_t len, bool wait)
 		} else if (!fits && ring->stopped) {
 			r = -ECANCELED;
 		} else if (!fits) {
-			ring->dirty_since_ms = 0; /* the writer need not wait for more */
+			ring->dirty_last_ms = 0; /* the writer need not wait for more */
 			pthread_cond_broadcast(&share->changed);
 			pthread_cond_wait(&share->changed, &share->lock);
 		}
@@ -215,12 +215,11 @@ void ring_put(struct ring *ring, struct store_body *face)
 		hash_remove(ring, old);
 		old = NULL;
 	}
-	if (ring->dirty.first == NULL)
-		ring->dirty_since_ms = clock_ms();
+	ring->dirty_last_ms = clock_ms();
 	body->state = BODY_DIRTY;
 	hash_add(ring, body);
 	body_queue_add(&ring->dirty, body);
-	if (ring->dirty.count == 1 || ring->dirty.bytes >= RING_BATCH_BYTES)
+	if (ring->dirty.count == 1 || ring->dirty.bytes >= ring->share->limit / 2)
 		pthread_cond_broadcast(&ring->share->changed);
 	pthread_mutex_unlock(&ring->share->lock);
 	if (old != NULL)

@@ -49,7 +49,7 @@ struct ring {
 	/* guarded by share.lock */
 	struct body *buckets[RING_BUCKETS];
 	struct queue dirty, clean;
-	int64_t dirty_since_ms;
+	int64_t dirty_last_ms;
 	bool stopped, closing;
 };
 

@@ -34,7 +34,7 @@ static bool open_chunk(struct sink *sink)
 	uint64_t len = sink->left < CACHE_CHUNK_SIZE ? sink->left : CACHE_CHUNK_SIZE;
 	int r = ring_alloc(sink->store->ring, sink->number, sink->uid,
 			   (uint32_t)(sink->position / CACHE_CHUNK_SIZE), (size_t)len,
-			   sink->patient, &sink->current);
+			   sink->patient || sink->position > sink->begun, &sink->current);
 
 	sink->filled = 0;
 	if (r != 0)

@@ -22,7 +22,7 @@ struct store;
 struct sink {
 	struct store *store;
 	uint32_t number; /* the box */
-	bool patient;    /* waits for room in the ring */
+	bool patient;    /* waits for room in the ring, also for the first chunk of a body */
 	bool (*wants)(void *user, imap_uid uid);
 	/* A chunk is complete: put it where readers find it. The caller's reference stays the
 	 * sink's. */

@@ -10,7 +10,7 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#define RING_DEFAULT (16u * 1024 * 1024)
+#define RING_DEFAULT (32u * 1024 * 1024)
 #define RING_LEAST (8u * 1024 * 1024) /* a chunk a connection, and some to move in */
 #define SYNC_THREADS 3
 #define FETCH_THREADS 2

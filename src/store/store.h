@@ -50,7 +50,8 @@ struct store_events {
 	void (*entry_removed)(void *user, uint64_t dir, struct slice name, uint64_t ino);
 	/* Size or other attributes of `ino` changed. */
 	void (*attr_changed)(void *user, uint64_t ino);
-	/* Bytes of a message that nobody has read yet, worth putting into the page cache. Takes a reference of its own if it keeps it. */
+	/* Bytes of a message that nobody has read yet, worth putting into the page cache: the whole of it (or full pages of it), no
+	 * byte more than the index says it has. Takes a reference of its own if it keeps it. */
 	void (*body_arrived)(void *user, struct store_body *body);
 };
 

@@ -82,6 +82,13 @@ static void run_chunk(void *user, struct store_body *body)
 	struct run *run = user;
 	struct item *item = item_of(run, ring_body_uid(body));
 
+	/* Is it gone, or the size a lie? Who reads it asks. */
+	if (item != NULL && body->len != item->size && !atomic_load(&run->store->sizes_lie))
+		return;
+	/* Who finds it in memory must find its size right. */
+	if (item != NULL && ring_body_chunk(body) == 0 && body->len < CACHE_CHUNK_SIZE &&
+	    body->len != item->size)
+		fetch_size_proven(run->store, run->box, run->number, item->uid, body->len, true);
 	ring_put(run->store->ring, body);
 	if (item == NULL || item->flight == NULL || ring_body_chunk(body) != 0)
 		return;
@@ -97,7 +104,7 @@ static void run_end(void *user, imap_uid uid, uint64_t end, bool proven)
 	struct run *run = user;
 	struct item *item = item_of(run, uid);
 
-	if (proven && item != NULL && item->size != end)
+	if (proven && item != NULL && item->size != end && atomic_load(&run->store->sizes_lie))
 		fetch_size_proven(run->store, run->box, run->number, uid, end, true);
 }
 

@@ -12,6 +12,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#define WARM_MESSAGES 64 /* fewer are not worth a connection */
+
 /* ---- progress ------------------------------------------------------------------------ */
 
 void sync_progress(struct store *store)
@@ -129,19 +131,6 @@ static int mark_listed(struct sync *sync)
 	return 0;
 }
 
-static int first_uids(struct sync *sync, struct lease *lease)
-{
-	struct imap_set uids = { 0 };
-	int r = 0;
-
-	if (sync->selected.exists > 0)
-		r = imap_uid_search_all(lease_conn(lease), &uids, NULL);
-	if (r == 0)
-		r = cache_message_add_uids(sync->store->cache, sync->number, &uids);
-	imap_set_release(&uids);
-	return r;
-}
-
 /* Rows that names=uid left without a name are made unknown to readers by asking for them again: the
  * names come with the attributes. Names are written from the newest on, but an interrupted round
  * may leave a gap anywhere: all are looked at, once a mount. */
@@ -197,10 +186,15 @@ static int finish(struct sync *sync)
 		.highestmodseq = selected->highestmodseq,
 		.synced_s = clock_wall_s(),
 	};
+	/* EXAMINE says at best which one is the first. */
+	int r = cache_message_count_unseen(sync->store->cache, sync->number, &values.unseen);
 
+	if (r != 0)
+		return r;
 	return cache_mailbox_update(sync->store->cache, sync->box->id,
-				    CACHE_MB_UIDNEXT | CACHE_MB_MESSAGES | CACHE_MB_RECENT |
-					    CACHE_MB_HIGHESTMODSEQ | CACHE_MB_SYNCED,
+				    CACHE_MB_UIDNEXT | CACHE_MB_MESSAGES | CACHE_MB_UNSEEN |
+					    CACHE_MB_RECENT | CACHE_MB_HIGHESTMODSEQ |
+					    CACHE_MB_SYNCED,
 				    &values);
 }
 
@@ -219,17 +213,30 @@ static int do_sync(struct lease *lease, void *user)
 		return r;
 	same = unchanged(sync);
 	if (sync->first)
-		r = first_uids(sync, lease);
+		r = sync_first_uids(sync, lease);
 	else if (!same)
 		r = sync_flags(sync, lease, &added);
+	/* Kept until they have names to be told: this sync may be cut short. Of a mailbox that was
+	 * listed before (a new UIDVALIDITY, an index begun anew), any name may be remembered as
+	 * missing. */
+	if (r == 0 && sync->first && sync->box->uid_lists > 0)
+		r = cache_message_uids(sync->store->cache, sync->number, false, &sync->box->untold);
+	for (size_t i = 0; i < added.count && r == 0; i++)
+		r = imap_set_add_range(&sync->box->untold, added.ranges[i].first,
+				       added.ranges[i].last);
 	if (r == 0)
 		r = mark_listed(sync);
+	/* Who lists a mailbox for the first time will likely read it. */
+	if (r == 0 && sync->first && sync->selected.exists >= WARM_MESSAGES)
+		ahead_warm(sync->store, sync->box, sync->number);
 	if (r == 0)
 		r = find_nameless(sync, &nameless);
 	if (r == 0)
 		r = sync_attributes(sync, lease, &nameless);
-	if (r == 0 && added.count > 0)
-		sync_tell_added(sync, &added);
+	if (r == 0 && sync->box->untold.count > 0) {
+		sync_tell_added(sync, &sync->box->untold);
+		imap_set_clear(&sync->box->untold);
+	}
 	/* Only now: a sync that was cut short is not mistaken for a whole one. */
 	if (r == 0 && !same)
 		r = finish(sync);
@@ -365,4 +372,13 @@ int sync_wait_uids(struct store *store, struct box *box)
 		r = sync_wait_step(store, &mark, CLOCK_NEVER);
 	}
 	return r;
+}
+
+void sync_hint(struct store *store, struct box *box, int64_t not_within_ms)
+{
+	struct sync_mark mark;
+
+	sync_look(store, box, &mark);
+	if (!mark.busy && (mark.tried_ms == 0 || clock_ms() - mark.tried_ms > not_within_ms))
+		sync_start(store, box);
 }

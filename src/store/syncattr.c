@@ -16,6 +16,7 @@
 #define TEXT_MAX (1024u * 1024) /* names and keywords of a batch */
 #define UNDER_WAY 3             /* the server never waits for us */
 #define CHUNK_FIRST 250         /* a first page is there soon */
+#define CHUNK_SECOND 1000
 #define CHUNK_MAX 4000
 #define CHUNK_RANGES 300 /* of a set: fits a line */
 #define ROUNDS 2
@@ -186,7 +187,7 @@ static int fetch_round(struct attr_fetch *fetch, struct imap_conn *conn)
 			 * the connection is over. */
 			struct imap_request *request = &requests[done++ % UNDER_WAY];
 
-			r = imap_conn_wait(conn, request, 2);
+			r = imap_conn_wait(conn, request, 1);
 			if (r == 0 && request->answer.status != IMAP_OK)
 				log_warning("the server did not give all attributes: %s",
 					    request->answer.text);
@@ -271,6 +272,92 @@ static int fetch_set(struct attr_fetch *fetch, struct imap_conn *conn, struct im
 	return r;
 }
 
+/* ---- the two rounds of a sync ------------------------------------------------------------- */
+
+static struct attr_fetch *fetch_new(struct sync *sync, size_t chunk)
+{
+	struct attr_fetch *fetch = calloc(1, sizeof(*fetch));
+
+	if (fetch == NULL)
+		return NULL;
+	fetch->sync = sync;
+	fetch->readable = sync->store->names == STORE_NAMES_READABLE;
+	fetch->chunk = chunk;
+	buf_init(&fetch->text, TEXT_MAX);
+	return fetch;
+}
+
+static void fetch_free(struct attr_fetch *fetch)
+{
+	imap_set_release(&fetch->wanted);
+	imap_set_release(&fetch->asked);
+	imap_set_release(&fetch->seen);
+	buf_release(&fetch->text);
+	free(fetch);
+}
+
+/* The UIDs are what the SEARCH says; what was expunged between the FETCH and it goes again. */
+static int settle_first(struct attr_fetch *fetch, const struct imap_set *uids)
+{
+	struct sync *sync = fetch->sync;
+	struct imap_set gone = { 0 };
+	int r = cache_message_add_uids(sync->store->cache, sync->number, uids);
+
+	if (r == 0)
+		r = merge_subtract(&fetch->seen, uids, &gone);
+	if (r == 0 && gone.count > 0)
+		r = sync_remove(sync, &gone);
+	imap_set_release(&gone);
+	return r;
+}
+
+static int first_round(struct attr_fetch *fetch, struct imap_conn *conn)
+{
+	const struct imap_selected *selected = &fetch->sync->selected;
+	struct imap_request request = { .done = true };
+	struct imap_set uids = { 0 };
+	int r = 0;
+
+	/* The newest are asked for before it is known which there are: a round trip less until a listing begins. */
+	if (selected->uidnext > 1)
+		r = imap_set_add_range(
+			&fetch->wanted,
+			selected->uidnext > CHUNK_FIRST ? selected->uidnext - CHUNK_FIRST : 1,
+			selected->uidnext - 1);
+	if (r == 0 && fetch->wanted.count > 0)
+		r = send_chunk(fetch, conn, &request);
+	if (r == 0)
+		r = imap_uid_search_all(conn, &uids, NULL);
+	/* The request lives on this stack. */
+	if (!request.done && imap_conn_alive(conn)) {
+		int waited = imap_conn_wait(conn, &request, 1);
+
+		r = r != 0 ? r : waited;
+	}
+	flush(fetch);
+	if (r == 0)
+		r = fetch->error;
+	if (r == 0)
+		r = settle_first(fetch, &uids);
+	imap_set_release(&uids);
+	return r;
+}
+
+int sync_first_uids(struct sync *sync, struct lease *lease)
+{
+	struct attr_fetch *fetch;
+	int r;
+
+	if (sync->selected.exists == 0)
+		return 0;
+	fetch = fetch_new(sync, CHUNK_FIRST);
+	if (fetch == NULL)
+		return -ENOMEM;
+	r = first_round(fetch, lease_conn(lease));
+	fetch_free(fetch);
+	return r;
+}
+
 int sync_attributes(struct sync *sync, struct lease *lease, const struct imap_set *again)
 {
 	struct attr_fetch *fetch;
@@ -279,22 +366,12 @@ int sync_attributes(struct sync *sync, struct lease *lease, const struct imap_se
 
 	for (size_t i = 0; r == 0 && i < again->count; i++)
 		r = imap_set_add_range(&unknown, again->ranges[i].first, again->ranges[i].last);
-	fetch = r == 0 && unknown.count > 0 ? calloc(1, sizeof(*fetch)) : NULL;
-	if (fetch == NULL) {
-		r = r == 0 && unknown.count > 0 ? -ENOMEM : r;
-		imap_set_release(&unknown);
-		return r;
+	if (r == 0 && unknown.count > 0) {
+		fetch = fetch_new(sync, sync->first ? CHUNK_SECOND : CHUNK_FIRST);
+		r = fetch == NULL ? -ENOMEM : fetch_set(fetch, lease_conn(lease), &unknown);
+		if (fetch != NULL)
+			fetch_free(fetch);
 	}
-	fetch->sync = sync;
-	fetch->readable = sync->store->names == STORE_NAMES_READABLE;
-	fetch->chunk = CHUNK_FIRST;
-	buf_init(&fetch->text, TEXT_MAX);
-	r = fetch_set(fetch, lease_conn(lease), &unknown);
 	imap_set_release(&unknown);
-	imap_set_release(&fetch->wanted);
-	imap_set_release(&fetch->asked);
-	imap_set_release(&fetch->seen);
-	buf_release(&fetch->text);
-	free(fetch);
 	return r;
 }

@@ -13,7 +13,7 @@
 
 #define BATCH 1000
 #define TEXT_MAX (1024u * 1024) /* keywords of a batch */
-#define TELL_MAX 20000          /* names told one by one; beyond that only the listing as a whole */
+#define TELL_SINGLY 256         /* names looked up one by one; more are read in pages */
 
 struct flag_row {
 	imap_uid uid;
@@ -143,6 +143,51 @@ static int on_flags(void *user, const struct imap_event *event)
 
 /* ---- gone --------------------------------------------------------------------------------- */
 
+struct teller {
+	struct sync *sync;
+	const struct imap_set *only; /* NULL: all */
+	bool added;                  /* else removed */
+	struct eml_names taken;
+	imap_uid last;
+	size_t seen;
+};
+
+static int tell_row(void *user, const struct cache_message *message)
+{
+	struct teller *teller = user;
+	struct sync *sync = teller->sync;
+	uint64_t dir = box_ino(sync->box->id);
+	char name[MSGNAME_SIZE];
+	size_t len;
+
+	teller->last = message->uid;
+	teller->seen++;
+	if (teller->only != NULL && !imap_set_contains(teller->only, message->uid))
+		return 0;
+	len = message_plain_name(sync->store, message, name);
+	if (teller->taken.len > 0 && eml_names_have(&teller->taken, (struct slice){ name, len }))
+		len = msgname_avoid(len, name);
+	if (teller->added)
+		tell_added(sync->store, dir, (struct slice){ name, len });
+	else
+		tell_removed(sync->store, dir, (struct slice){ name, len }, message_ino(message));
+	return 0;
+}
+
+static void tell_rows(struct teller *teller, uint32_t number)
+{
+	struct store *store = teller->sync->store;
+	int r = eml_names_load(store, teller->sync->box, &teller->taken);
+
+	do {
+		teller->seen = 0;
+		if (r == 0 && teller->last != 1)
+			r = cache_message_page(store->cache, number, teller->last, BATCH, true,
+					       tell_row, teller);
+	} while (r == 0 && teller->seen == BATCH);
+	eml_names_release(&teller->taken);
+}
+
 static void tell_gone(struct sync *sync, imap_uid uid)
 {
 	struct cache_message_row row;
@@ -158,64 +203,40 @@ static void tell_gone(struct sync *sync, imap_uid uid)
 
 int sync_remove(struct sync *sync, const struct imap_set *gone)
 {
-	uint64_t told = 0;
+	struct teller teller = { .sync = sync, .only = gone };
 
 	if (gone->count == 0)
 		return 0;
-	for (size_t i = 0; i < gone->count; i++)
-		for (uint64_t uid = gone->ranges[i].first;
-		     uid <= gone->ranges[i].last && told++ < TELL_MAX; uid++)
-			tell_gone(sync, (imap_uid)uid);
+	if (imap_set_size(gone) > TELL_SINGLY)
+		tell_rows(&teller, sync->number);
+	else
+		for (size_t i = 0; i < gone->count; i++)
+			for (uint64_t uid = gone->ranges[i].first; uid <= gone->ranges[i].last;
+			     uid++)
+				tell_gone(sync, (imap_uid)uid);
 	sync->changed = true;
 	return cache_message_remove(sync->store->cache, sync->number, gone);
-}
-
-struct teller {
-	struct sync *sync;
-	struct eml_names taken;
-	imap_uid last;
-	size_t seen;
-};
-
-static int tell_row_removed(void *user, const struct cache_message *message)
-{
-	struct teller *teller = user;
-	struct sync *sync = teller->sync;
-	char name[MSGNAME_SIZE];
-	size_t len = message_plain_name(sync->store, message, name);
-
-	if (teller->taken.len > 0 && eml_names_have(&teller->taken, (struct slice){ name, len }))
-		len = msgname_avoid(len, name);
-	tell_removed(sync->store, box_ino(sync->box->id), (struct slice){ name, len },
-		     message_ino(message));
-	teller->last = message->uid;
-	teller->seen++;
-	return 0;
 }
 
 void sync_tell_all_removed(struct sync *sync, uint32_t number)
 {
 	struct teller teller = { .sync = sync };
-	int r = eml_names_load(sync->store, sync->box, &teller.taken);
 
-	do {
-		teller.seen = 0;
-		if (r == 0 && teller.last != 1)
-			r = cache_message_page(sync->store->cache, number, teller.last, BATCH, true,
-					       tell_row_removed, &teller);
-	} while (r == 0 && teller.seen == BATCH);
-	eml_names_release(&teller.taken);
+	tell_rows(&teller, number);
 }
 
 void sync_tell_added(struct sync *sync, const struct imap_set *added)
 {
+	struct teller teller = { .sync = sync, .only = added, .added = true };
 	struct cache_message_row row;
 	char name[MSGNAME_SIZE];
-	uint64_t told = 0;
 
+	if (imap_set_size(added) > TELL_SINGLY) {
+		tell_rows(&teller, sync->number);
+		return;
+	}
 	for (size_t i = 0; i < added->count; i++) {
-		for (uint64_t uid = added->ranges[i].first;
-		     uid <= added->ranges[i].last && told++ < TELL_MAX; uid++) {
+		for (uint64_t uid = added->ranges[i].first; uid <= added->ranges[i].last; uid++) {
 			if (cache_message_get(sync->store->cache, sync->number, (imap_uid)uid,
 					      &row) != 0)
 				continue;

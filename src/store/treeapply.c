@@ -272,7 +272,7 @@ int tree_apply(struct store *store, struct tree *tree)
 	r = cache_mailbox_all(store->cache, add_old, &old);
 	if (r == 0 && old.count > 0)
 		qsort(old.nodes, old.count, sizeof(*old.nodes), compare_old);
-	change.silent = old.count <= 1;
+	change.silent = old.count <= 1 && !atomic_load(&store->index_lost);
 	for (unsigned depth = 0; r == 0 && found > 0; depth++)
 		r = put_level(&change, depth, &found);
 	if (r == 0) {

@@ -190,8 +190,9 @@ bool track_read(struct track *track, imap_uid uid)
 	/* The reader keeps coming: it is worth being further ahead of it. */
 	if (track->read - track->grown >= track->limit / 8) {
 		track->grown = track->read;
-		track->limit = track->limit * 4 < track->limit_max ? track->limit * 4
-								   : track->limit_max;
+		track->limit = track->limit * TRACK_GROWTH < track->limit_max
+				       ? track->limit * TRACK_GROWTH
+				       : track->limit_max;
 	}
 	return true;
 }

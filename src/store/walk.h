@@ -57,9 +57,10 @@ enum walk_order walk_miss(struct walk *walk, imap_uid uid, bool edge, walk_next_
 /* ---- the track of one stream ------------------------------------------------------- */
 
 #define TRACK_MARKER_EVERY 64
-#define TRACK_LIMIT_FIRST (1024u * 1024)
-#define TRACK_BATCH_FIRST 32
+#define TRACK_LIMIT_FIRST (2 * 1024u * 1024)
+#define TRACK_BATCH_FIRST 64
 #define TRACK_BATCH_MAX 256
+#define TRACK_GROWTH 8 /* of the limit, at a sign of the reader: each step costs a round trip */
 
 struct track_item {
 	imap_uid uid;

@@ -29,6 +29,8 @@ struct window_job {
 	struct box *box;
 	uint32_t number;
 	imap_uid uid;
+	uint64_t size; /* as announced */
+	const struct sink *sink;
 	size_t count;
 	struct {
 		uint32_t chunk;
@@ -63,21 +65,35 @@ static bool job_wants(void *user, imap_uid uid)
 	return uid == ((struct window_job *)user)->uid;
 }
 
+/* More bytes than announced are for a reader who waits to find: it gets its answer after the kernel got
+ * the true size, or would not see them. */
+static bool beyond_announced(const struct window_job *job, const struct store_body *body)
+{
+	return body->offset + body->len > job->size;
+}
+
 static void job_chunk(void *user, struct store_body *body)
 {
 	struct window_job *job = user;
 
+	if (beyond_announced(job, body))
+		return;
 	ring_put(job->store->ring, body);
 	for (size_t i = 0; i < job->count; i++)
 		if (job->items[i].flight != NULL && job->items[i].chunk == ring_body_chunk(body))
 			flight_finish(job->store->flights, &job->items[i].flight, 0, body);
 }
 
+/* Fewer: the sooner the kernel hears of it, the better. */
 static void job_end(void *user, imap_uid uid, uint64_t end, bool proven)
 {
 	struct window_job *job = user;
+	bool empty = !proven && end == job->sink->begun;
 
-	if (proven)
+	if (empty && end > 0)
+		proven = fetch_chunk_full(job->store, job->number, uid,
+					  (uint32_t)(end / CACHE_CHUNK_SIZE) - 1);
+	if (proven && end < job->size)
 		fetch_size_proven(job->store, job->box, job->number, uid, end, true);
 }
 
@@ -97,6 +113,7 @@ static int do_windows(struct lease *lease, void *user)
 	size_t sent = 0;
 	int r = fetch_check_lease(job->store, job->box, job->number, lease);
 
+	job->sink = &sink;
 	if (r == 0)
 		r = imap_set_add(&set, job->uid);
 	for (size_t i = 0; i < job->count && r == 0; i++) {
@@ -138,18 +155,29 @@ static void window_job(void *arg)
 	free(job);
 }
 
+static bool is_here(struct store *store, uint32_t number, imap_uid uid, uint32_t chunk)
+{
+	struct store_body *body = ring_find(store->ring, number, uid, chunk);
+	bool in_ring = body != NULL;
+
+	store_body_put(&body);
+	return in_ring || cache_body_has(store->cache, number, uid, chunk);
+}
+
 static void fetch_ahead(struct store *store, struct box *box, uint32_t number, imap_uid uid,
-			uint32_t from, uint32_t to)
+			uint64_t size, uint32_t from, uint32_t to)
 {
 	struct window_job *job = calloc(1, sizeof(*job));
 
 	if (job == NULL)
 		return;
-	*job = (struct window_job){ .store = store, .box = box, .number = number, .uid = uid };
+	*job = (struct window_job){
+		.store = store, .box = box, .number = number, .uid = uid, .size = size
+	};
 	for (uint32_t chunk = from; chunk <= to && job->count < WINDOW_MAX; chunk++) {
 		struct flight *flight;
 
-		if (cache_body_has(store->cache, number, uid, chunk) ||
+		if (is_here(store, number, uid, chunk) ||
 		    flight_begin(store->flights, number, uid, chunk, true, &flight) != 0)
 			continue;
 		job->items[job->count].chunk = chunk;
@@ -222,6 +250,9 @@ void windows_read(struct store *store, struct box *box, uint32_t number, imap_ui
 	if (!due || cache_message_get(store->cache, number, uid, &row) != 0 || row.m.size == 0)
 		return;
 	last = (uint32_t)((row.m.size - 1) / CACHE_CHUNK_SIZE);
+	/* A last chunk that is full does not show the end. */
+	if (!row.m.exact && row.m.size % CACHE_CHUNK_SIZE == 0 && last > 0)
+		last--;
 	if (from <= last)
-		fetch_ahead(store, box, number, uid, from, to < last ? to : last);
+		fetch_ahead(store, box, number, uid, row.m.size, from, to < last ? to : last);
 }

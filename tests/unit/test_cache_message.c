@@ -178,6 +178,34 @@ static int seen_add(void *user, const struct cache_message *message)
 	return seen->count == seen->stop_at ? -ECANCELED : 0;
 }
 
+static void unseen_are_counted_among_the_known(void **state)
+{
+	struct fixture *f = *state;
+	struct cache_message m;
+	uint32_t box, other, unseen = 99;
+
+	fixture_mailbox(f, "INBOX", 1, &box);
+	fixture_mailbox(f, "Other", 1, &other);
+	assert_int_equal(cache_message_count_unseen(f->cache, box, &unseen), 0);
+	assert_int_equal(unseen, 0);
+	fixture_add(f, box, 1, 10); /* of these nobody knows */
+	for (imap_uid uid = 1; uid <= 6; uid++) {
+		m = make(box, uid, "name.eml");
+		m.flags = uid <= 2 ? IMAP_FLAG_SEEN | IMAP_FLAG_FLAGGED : IMAP_FLAG_FLAGGED;
+		assert_int_equal(cache_message_put(f->cache, &m, 1), 0);
+	}
+	m = make(other, 1, "name.eml");
+	m.flags = 0;
+	assert_int_equal(cache_message_put(f->cache, &m, 1), 0);
+	assert_int_equal(cache_message_count_unseen(f->cache, box, &unseen), 0);
+	assert_int_equal(unseen, 4);
+	m = make(box, 6, "name.eml");
+	m.flags = IMAP_FLAG_SEEN;
+	assert_int_equal(cache_message_put_flags(f->cache, &m, 1), 0);
+	assert_int_equal(cache_message_count_unseen(f->cache, box, &unseen), 0);
+	assert_int_equal(unseen, 3);
+}
+
 static void pages_go_down_without_gaps(void **state)
 {
 	struct fixture *f = *state;
@@ -479,6 +507,7 @@ int main(void)
 		TEST(replacing_changes_the_name_everywhere),
 		TEST(proven_sizes_stay),
 		TEST(flags_change_alone),
+		TEST(unseen_are_counted_among_the_known),
 		TEST(pages_go_down_without_gaps),
 		TEST(neighbours_by_uid),
 		TEST(neighbours_by_name),

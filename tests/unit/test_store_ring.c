@@ -248,6 +248,32 @@ static void test_single_flight(void **state)
 	ring_free(&ring);
 }
 
+static void test_failures(void **state)
+{
+	struct flights *flights = NULL;
+
+	assert_int_equal(flights_new(&flights), 0);
+	assert_int_equal(flight_failure(flights, 7, 5, 0, 1000), 0);
+	flight_failed(flights, 7, 5, 0, -EIO, 2500);
+	assert_int_equal(flight_failure(flights, 7, 5, 0, 1000), -EIO);
+	assert_int_equal(flight_failure(flights, 7, 5, 0, 2499), -EIO);
+	assert_int_equal(flight_failure(flights, 7, 5, 0, 2500), 0);
+	/* Of that chunk of that message, and of no other. */
+	assert_int_equal(flight_failure(flights, 7, 5, 1, 1000), 0);
+	assert_int_equal(flight_failure(flights, 7, 6, 0, 1000), 0);
+	assert_int_equal(flight_failure(flights, 8, 5, 0, 1000), 0);
+	/* However many fail, each is right or forgotten. */
+	for (imap_uid uid = 1; uid <= 10000; uid++)
+		flight_failed(flights, 7, uid, 0, uid % 2 ? -EIO : -EACCES, 5000);
+	for (imap_uid uid = 1; uid <= 10000; uid++) {
+		int error = flight_failure(flights, 7, uid, 0, 3000);
+
+		assert_true(error == 0 || error == (uid % 2 ? -EIO : -EACCES));
+	}
+	assert_int_equal(flight_failure(flights, 7, 10000, 0, 3000), -EACCES);
+	flights_free(&flights);
+}
+
 static void test_flight_ends(void **state)
 {
 	struct flights *flights = NULL;
@@ -280,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_found),         cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_full),          cmocka_unit_test(test_renamed),
 		cmocka_unit_test(test_single_flight), cmocka_unit_test(test_flight_ends),
+		cmocka_unit_test(test_failures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

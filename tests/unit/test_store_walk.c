@@ -200,10 +200,10 @@ static void test_track_grows_with_the_reader(void **state)
 		limits[i] = track.limit;
 		assert_true(track_read(&track, next + 1)); /* all of it */
 	}
-	assert_int_equal(limits[0], 1 << 20);
-	assert_int_equal(limits[1], 4 << 20);
-	assert_int_equal(limits[2], 16 << 20);
-	assert_int_equal(limits[3], 16 << 20);
+	assert_int_equal(limits[0], TRACK_LIMIT_FIRST);
+	assert_int_equal(limits[1], TRACK_LIMIT_FIRST * TRACK_GROWTH);
+	assert_int_equal(limits[2], MAX);
+	assert_int_equal(limits[3], MAX);
 	track_reset(&track, 512 << 10); /* a small ring bounds it */
 	assert_int_equal(track.limit, 512 << 10);
 	assert_int_equal(track_room(&track), 512 << 10);

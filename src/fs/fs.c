@@ -106,6 +106,7 @@ static int copy_params(struct fs *fs, const struct fs_params *params)
 
 	fs->read_only = params->read_only;
 	fs->debug = params->debug;
+	fs->auto_unmount = params->fuse_options && strstr(params->fuse_options, "auto_unmount");
 	fs->timeout_ms = params->timeout_ms > 0 ? params->timeout_ms : 30000;
 	fs->worker_count = params->workers ? params->workers : WORKERS_DEFAULT;
 	fs->uid = params->uid;

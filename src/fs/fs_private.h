@@ -77,7 +77,7 @@ struct requests {
 struct fs {
 	/* fixed after fs_mount() */
 	char *source, *mountpoint, *fuse_options, *account, *version;
-	bool read_only, debug;
+	bool read_only, debug, auto_unmount;
 	int timeout_ms;
 	size_t worker_count;
 	mode_t file_mode, dir_mode;
@@ -142,6 +142,7 @@ void fs_reply(fuse_req_t req, const struct reply *reply, const char *data);
 void fs_reply_error(fuse_req_t req, int err); /* 0 or -errno */
 void fs_reply_xattr(fuse_req_t req, size_t size, struct slice value);
 void fs_reply_statfs(fuse_req_t req, const struct statvfs *statfs);
+void fs_reply_open(fuse_req_t req, const struct fuse_file_info *fi);
 void fs_reply_none(fuse_req_t req);
 /* Not implemented, and never to be asked again. */
 void fs_reply_never(fuse_req_t req);

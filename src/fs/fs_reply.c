@@ -50,6 +50,11 @@ void fs_reply_never(fuse_req_t req)
 	fuse_reply_err(req, ENOSYS);
 }
 
+void fs_reply_open(fuse_req_t req, const struct fuse_file_info *fi)
+{
+	fuse_reply_open(req, fi);
+}
+
 void fs_reply_none(fuse_req_t req)
 {
 	fuse_reply_none(req);

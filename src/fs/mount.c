@@ -5,6 +5,8 @@
 #include "fs/fs_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,24 +23,84 @@
 
 extern char **environ;
 
-/* libfuse's last words, for the error line. Written while one thread mounts. */
+/* libfuse's and fusermount3's last words, for the error line. Written while one thread mounts. */
 static char fuse_words[256];
+
+static void keep_words(const char *line, size_t len)
+{
+	while (len && line[len - 1] == '\n')
+		len--;
+	if (len >= sizeof(fuse_words))
+		len = sizeof(fuse_words) - 1;
+	memcpy(fuse_words, line, len);
+	fuse_words[len] = '\0';
+}
 
 static void on_fuse_log(enum fuse_log_level level, const char *fmt, va_list args) ATTR_PRINTF(2, 0);
 
 static void on_fuse_log(enum fuse_log_level level, const char *fmt, va_list args)
 {
 	char line[256];
-	size_t len;
 
 	vsnprintf(line, sizeof(line), fmt, args);
-	len = strlen(line);
-	while (len && line[len - 1] == '\n')
-		line[--len] = '\0';
-	if (len)
+	line[strcspn(line, "\n")] = '\0';
+	if (*line)
 		log_debug("fuse: %s", line);
-	if (level <= FUSE_LOG_WARNING && len)
-		memcpy(fuse_words, line, len + 1);
+	if (level <= FUSE_LOG_WARNING && *line)
+		keep_words(line, strlen(line));
+}
+
+/* ---- fusermount3 ------------------------------------------------------------ */
+
+/* It writes its errors to our stderr, and with auto_unmount it stays, with whatever it has got. So while it is started
+ * 0 and 1 lead nowhere and 2 into a pipe. */
+struct aside {
+	int saved[3];
+	int pipe;
+};
+
+static void aside_begin(struct aside *aside)
+{
+	int fds[2] = { -1, -1 }, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		fds[0] = fds[1] = -1;
+	for (int fd = 0; fd < 3; fd++) {
+		int to = fd == STDERR_FILENO ? fds[1] : null;
+
+		aside->saved[fd] = to < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (aside->saved[fd] >= 0)
+			dup2(to, fd);
+	}
+	aside->pipe = fds[0];
+	if (fds[1] >= 0)
+		close(fds[1]);
+	if (null >= 0)
+		close(null);
+}
+
+/* Puts everything back. What was said to stderr: to `failed` ears its first line, else where it was meant for. */
+static void aside_end(struct aside *aside, bool failed)
+{
+	char text[1024];
+	ssize_t len;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (aside->saved[fd] < 0)
+			continue;
+		dup2(aside->saved[fd], fd);
+		close(aside->saved[fd]);
+	}
+	if (aside->pipe < 0)
+		return;
+	while ((len = read(aside->pipe, text, sizeof(text) - 1)) > 0) {
+		text[len] = '\0';
+		if (!failed)
+			fputs(text, stderr);
+		else if (!*fuse_words)
+			keep_words(text, strcspn(text, "\n"));
+	}
+	close(aside->pipe);
 }
 
 static int run_fusermount(const char *path)
@@ -54,6 +116,19 @@ static int run_fusermount(const char *path)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+}
+
+/* An account that is mounted here and alive. A second one on top of it would hide it from everybody, and be
+ * what `fusermount3 -u` takes away. */
+static bool is_ours(const char *path)
+{
+	char up[PATH_MAX], status[PATH_MAX];
+	struct stat here, above, file;
+
+	return snprintf(up, sizeof(up), "%s/..", path) < (int)sizeof(up) &&
+	       snprintf(status, sizeof(status), "%s/.imapfs/status", path) < (int)sizeof(status) &&
+	       stat(path, &here) == 0 && here.st_ino == STORE_ROOT && stat(up, &above) == 0 &&
+	       here.st_dev != above.st_dev && stat(status, &file) == 0 && S_ISREG(file.st_mode);
 }
 
 /* The attributes of a dead mount's root may still be cached; statfs is always asked of the daemon. */
@@ -151,6 +226,11 @@ static int check_place(struct fs *fs, char **ret_error)
 	if (!S_ISDIR(st.st_mode))
 		return set_error(ret_error, -ENOTDIR, "mount point %s is not a directory",
 				 fs->mountpoint);
+	if (is_ours(fs->mountpoint))
+		return set_error(ret_error, -EBUSY,
+				 "an account is mounted at %s already: fusermount3 -u %s first, or "
+				 "choose another mount point",
+				 fs->mountpoint, fs->mountpoint);
 	path = realpath(fs->mountpoint, NULL);
 	if (!path)
 		return set_error(ret_error, -errno, "mount point %s: %s", fs->mountpoint,
@@ -181,12 +261,16 @@ int fs_prepare(struct fs *fs, char **ret_error)
 
 int fs_mount_point(struct fs *fs, char **ret_error)
 {
+	struct aside aside;
 	int err = fs_prepare(fs, ret_error);
 
 	if (err)
 		return err;
 	fuse_words[0] = '\0';
-	if (fuse_session_mount(fs->se, fs->mountpoint)) {
+	aside_begin(&aside);
+	err = fuse_session_mount(fs->se, fs->mountpoint);
+	aside_end(&aside, err != 0);
+	if (err) {
 		fuse_session_destroy(fs->se);
 		fs->se = NULL;
 		return set_error(ret_error, -EPERM, "cannot mount at %s%s%s", fs->mountpoint,

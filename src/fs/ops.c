@@ -152,6 +152,22 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fs_reply_never(req);
 }
 
+/*
+ * With auto_unmount, fusermount3 takes the mount for dead when the daemon is gone and its root cannot be opened: so
+ * there opening has to be a question. The answer has the flags that the kernel gives itself otherwise.
+ */
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fuse_req_userdata(req);
+
+	if (!fs->auto_unmount) {
+		fs_reply_never(req);
+		return;
+	}
+	fi->cache_readdir = fi->keep_cache = 1;
+	fs_reply_open(req, fi);
+}
+
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = fuse_req_userdata(req);
@@ -245,7 +261,7 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.read = op_read,
 	.statfs = op_statfs,
 	.open = op_open,
-	.opendir = op_open,
+	.opendir = op_opendir,
 	.flush = op_flush,
 	.fsync = op_fsync,
 	.fsyncdir = op_fsync,

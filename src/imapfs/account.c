@@ -210,6 +210,11 @@ int account_resolve(struct options *options, const struct option_list *list,
 		return fail(ret_error, err, "SOURCE",
 			    "there is no user name in it, nor one for the host in ~/.netrc");
 	err = resolve_paths(options);
+	if (err == -ENOENT) {
+		account_release(&account);
+		return fail(ret_error, err, "a relative path",
+			    "the working directory does not exist any more");
+	}
 	if (!err)
 		err = resolve_names(&account);
 	if (!err)
@@ -230,10 +235,11 @@ int account_resolve(struct options *options, const struct option_list *list,
 	return 0;
 }
 
-int account_open_session(struct account *account, char **ret_error)
+static int open_session(struct account *account, enum session_start start, char **ret_error)
 {
 	const struct options *options = account->options;
 	const struct session_params params = {
+		.start = start,
 		.conn = { .host = account->url.host,
 			  .port = account->url.port,
 			  .tls = account->tls,
@@ -258,6 +264,11 @@ int account_open_session(struct account *account, char **ret_error)
 	*ret_error = NULL;
 	err = session_open(&params, &account->session, ret_error);
 	return err ? explain(ret_error, err, account->key) : 0;
+}
+
+int account_open_session(struct account *account, char **ret_error)
+{
+	return open_session(account, SESSION_START_CONNECTED, ret_error);
 }
 
 static int open_cache(struct account *account, char **ret_error)
@@ -299,14 +310,76 @@ static int open_store(struct account *account, const struct store_events *events
 	return err ? explain(ret_error, err, account->key) : 0;
 }
 
+/* The server was not found, or not heard. All it says itself (a refusal, a certificate) is another matter. */
+static bool is_network_error(int err)
+{
+	switch (err) {
+	case -ECONNREFUSED:
+	case -ECONNRESET:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+	case -ETIMEDOUT:
+	case -ENOENT: return true; /* no such host: without a network there is no name service */
+	default: return false;
+	}
+}
+
+/* While there still is a terminal: the daemon could not ask there when the server is back. */
+static void ask_password_early(struct account *account)
+{
+	struct secret *password = NULL;
+	char *error = NULL;
+
+	(void)credentials_get(account->credentials, &password, &error);
+	secret_free(&password);
+	free(error);
+}
+
+static void note_offline(struct account *account, const char *unreachable)
+{
+	int len;
+
+	if (unreachable)
+		len = asprintf(&account->offline_note,
+			       "offline until the server answers, mail in the cache can be read "
+			       "(%s)",
+			       unreachable);
+	else
+		len = asprintf(&account->offline_note,
+			       "offline: mail in the cache can be read, and no other");
+	if (len < 0)
+		account->offline_note = NULL;
+}
+
 int account_open(struct account *account, const struct store_events *events, void *events_user,
 		 char **ret_error)
 {
-	int err = account_open_session(account, ret_error);
+	bool offline = account->options->offline == OFFLINE_YES;
+	char *unreachable = NULL;
+	int err, lost = 0;
 
+	err = open_session(account, offline ? SESSION_START_OFFLINE : SESSION_START_CONNECTED,
+			   ret_error);
+	if (is_network_error(err) && account->options->offline == OFFLINE_AUTO) {
+		lost = err;
+		unreachable = *ret_error;
+		err = open_session(account, SESSION_START_LOST, ret_error);
+	}
 	if (!err)
 		err = open_cache(account, ret_error);
-	return err ? err : open_store(account, events, events_user, ret_error);
+	if (!err)
+		err = open_store(account, events, events_user, ret_error);
+	if (err && lost) { /* the cache is no help: what matters is why there is no server */
+		free(*ret_error);
+		*ret_error = unreachable;
+		return lost;
+	}
+	if (!err && lost)
+		ask_password_early(account);
+	if (!err && (lost || offline))
+		note_offline(account, unreachable);
+	free(unreachable);
+	return err;
 }
 
 void account_stop(struct account *account)
@@ -329,6 +402,7 @@ void account_release(struct account *account)
 	credentials_free(&account->credentials);
 	free(account->user);
 	free(account->key);
+	free(account->offline_note);
 	free(account->source);
 	free(account->cache_dir);
 	free(account->state_dir);

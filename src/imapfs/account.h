@@ -23,6 +23,7 @@ struct account {
 	struct session *session;
 	struct cache *cache;
 	struct store *store;
+	char *offline_note; /* owned: why this begins without the server, or NULL */
 };
 
 /* Reads SOURCE (and the config file, under what -o says) and works out everything that needs no network.
@@ -30,7 +31,8 @@ struct account {
 int account_resolve(struct options *options, const struct option_list *list,
 		    struct account *ret_account, char **ret_error);
 int account_open_session(struct account *account, char **ret_error);
-/* Session, cache and store. */
+/* Session, cache and store. Where the network fails and the cache knows the account, that is enough (offline=auto):
+ * account->offline_note says so. */
 int account_open(struct account *account, const struct store_events *events, void *events_user,
 		 char **ret_error);
 /* Ends all waits; then what sits on the store may be freed. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,21 @@
 
 #include "util/log.h"
 
-static void write_all(int fd, const char *data, size_t len)
+static pid_t the_daemon; /* in the parent, for its signal handler */
+
+static int write_all(int fd, const char *data, size_t len)
 {
 	while (len) {
 		ssize_t put = write(fd, data, len);
 
 		if (put < 0 && errno != EINTR)
-			return;
+			return -errno;
 		if (put > 0) {
 			data += put;
 			len -= (size_t)put;
 		}
 	}
+	return 0;
 }
 
 static size_t read_all(int fd, char *data, size_t size)
@@ -41,6 +45,26 @@ static size_t read_all(int fd, char *data, size_t size)
 	return len;
 }
 
+/* Who stops us wants no mount: the daemon dies of it or unmounts, and that ends our wait. */
+static void on_signal(int sig)
+{
+	int saved_errno = errno;
+
+	kill(the_daemon, sig);
+	errno = saved_errno;
+}
+
+static void hand_signals_on(pid_t daemon)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	the_daemon = daemon;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
 /* What the line says came from below; the log's escapes are good here too. */
 static _Noreturn void wait_for_daemon(int fd, pid_t pid)
 {
@@ -53,7 +77,8 @@ static _Noreturn void wait_for_daemon(int fd, pid_t pid)
 		_exit(0);
 	if (len)
 		log_error("%s", text + 1);
-	waitpid(pid, &status, 0);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
 	if (!len && WIFSIGNALED(status))
 		log_error("ended by signal %d before the mount was ready", WTERMSIG(status));
 	else if (!len)
@@ -81,6 +106,7 @@ int daemon_start(struct daemon *daemon, int foreground)
 	}
 	if (pid > 0) {
 		close(fds[1]);
+		hand_signals_on(pid);
 		wait_for_daemon(fds[0], pid);
 	}
 	close(fds[0]);
@@ -88,12 +114,12 @@ int daemon_start(struct daemon *daemon, int foreground)
 	return 0;
 }
 
-void daemon_ready(struct daemon *daemon)
+int daemon_ready(struct daemon *daemon)
 {
-	int null;
+	int null, err;
 
 	if (daemon->fd < 0)
-		return;
+		return 0;
 	setsid();
 	if (chdir("/") < 0)
 		log_warning("cannot leave the working directory: %s", strerror(errno));
@@ -105,9 +131,10 @@ void daemon_ready(struct daemon *daemon)
 		if (null > STDERR_FILENO)
 			close(null);
 	}
-	write_all(daemon->fd, "R", 1);
+	err = write_all(daemon->fd, "R", 1);
 	close(daemon->fd);
 	daemon->fd = -1;
+	return err;
 }
 
 void daemon_fail(struct daemon *daemon, const char *line)
@@ -116,8 +143,8 @@ void daemon_fail(struct daemon *daemon, const char *line)
 		log_error("%s", line);
 		return;
 	}
-	write_all(daemon->fd, "E", 1);
-	write_all(daemon->fd, line, strlen(line));
+	if (write_all(daemon->fd, "E", 1) == 0)
+		write_all(daemon->fd, line, strlen(line));
 	close(daemon->fd);
 	daemon->fd = -1;
 }

@@ -9,10 +9,11 @@ struct daemon {
 	int fd; /* to the parent; -1: in the foreground, or reported already */
 };
 
-/* Forks unless `foreground`. Returns in the daemon alone; the parent exits with its result. 0 or -errno. */
+/* Forks unless `foreground`. Returns in the daemon alone; the parent exits with its result, and hands signals on until then. 0 or
+ * -errno. */
 int daemon_start(struct daemon *daemon, int foreground);
-/* Ready: lets go of the terminal, and the parent exits 0. */
-void daemon_ready(struct daemon *daemon);
+/* Ready: lets go of the terminal, and the parent exits 0. -EPIPE: there is no parent any more. */
+int daemon_ready(struct daemon *daemon);
 /* Failed: one line on the parent's stderr (on ours in the foreground). */
 void daemon_fail(struct daemon *daemon, const char *line);
 

@@ -11,12 +11,14 @@
 #include "imapfs/account.h"
 #include "imapfs/daemon.h"
 #include "imapfs/options.h"
+#include "imapfs/startup.h"
 #include "util/log.h"
 
 #define EXIT_USAGE 2
 
 /* One mount a process; signal handlers need to find it. Set before they are installed. */
 static struct fs *the_fs;
+static volatile sig_atomic_t signalled;
 
 struct program {
 	struct options options;
@@ -62,6 +64,9 @@ static void print_help(void)
 	     "  connections=N          at most so many connections (4)\n"
 	     "  timeout=SECONDS        a server silent this long is given up (30)\n"
 	     "  poll=SECONDS           how old a listing may be (60)\n"
+	     "  offline                serve from the cache alone; =auto (the default): when the "
+	     "server cannot be\n"
+	     "                         reached at the mount; =no: never\n"
 	     "  disable=CAP,CAP        capabilities not to be used\n"
 	     "  trace=FILE             protocol trace, secrets masked");
 }
@@ -74,6 +79,7 @@ static int usage_error(const char *line)
 
 static void on_signal(int sig)
 {
+	signalled = 1;
 	fs_stop(the_fs);
 }
 
@@ -87,6 +93,22 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
+/* From here on a second signal ends us the hard way; but a session that ends may hang up more than once. */
+static void release_signals(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+}
+
+/* Who mounts must see it; behind a daemon's log they would not. */
+static void say_offline(struct program *program)
+{
+	log_warning("%s", program->account.offline_note);
+	if (program->daemon.fd >= 0)
+		dprintf(STDERR_FILENO, "imapfs: %s\n", program->account.offline_note);
+}
+
 static void on_ready(void *user)
 {
 	struct program *program = user;
@@ -94,7 +116,12 @@ static void on_ready(void *user)
 	program->is_ready = true;
 	credentials_detach(program->account.credentials);
 	log_info("mounted %s", program->account.source);
-	daemon_ready(&program->daemon);
+	if (program->account.offline_note)
+		say_offline(program);
+	if (daemon_ready(&program->daemon)) {
+		log_warning("whoever asked for the mount is gone: unmounting");
+		fs_stop(program->fs);
+	}
 }
 
 static unsigned process_umask(void)
@@ -107,12 +134,11 @@ static unsigned process_umask(void)
 
 static int make_fs(struct program *program)
 {
-	const struct options *options = &program->options;
-	const struct fs_params params = {
+	struct options *options = &program->options;
+	struct fs_params params = {
 		.source = program->account.source,
 		.mountpoint = options->mountpoint,
 		.read_only = options->ro,
-		.fuse_options = options->fuse.ptr,
 		.debug = options->debug,
 		.timeout_ms = (int)options->timeout_s * 1000,
 		.umask_bits = options->has_umask ? options->umask_bits : process_umask(),
@@ -122,7 +148,11 @@ static int make_fs(struct program *program)
 		.version = IMAPFS_VERSION,
 	};
 
-	return fs_new(&params, &program->fs);
+	/* Nothing can be written yet, and the kernel has to know it, with rw too: a write into a mapped file would stay in
+	 * its page cache, for every reader to see, before anybody asked us. */
+	buf_append_str(&options->fuse, options->fuse.len ? ",ro" : "ro");
+	params.fuse_options = buf_cstr(&options->fuse);
+	return params.fuse_options ? fs_new(&params, &program->fs) : -ENOMEM;
 }
 
 /* Serves until the end. The error line is owned. */
@@ -136,20 +166,20 @@ static int mount_and_serve(struct program *program, char **ret_error)
 	if (err)
 		return err;
 	err = account_open(account, fs_store_events(), program->fs, ret_error);
-	if (!err)
-		err = fs_mount(program->fs, account->store, account->session, account->cache,
-			       ret_error);
 	if (err)
 		return err;
+	/* Before there is a mount, which must not outlive us. */
 	the_fs = program->fs;
 	catch_signals();
-	err = fs_loop(program->fs, on_ready, program);
-	/* From here on a second signal ends us the hard way. */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	if (!program->is_ready && !err)
-		err = -EINTR;
-	return program->is_ready ? 0 : err;
+	err = fs_mount(program->fs, account->store, account->session, account->cache, ret_error);
+	if (!err)
+		err = fs_loop(program->fs, on_ready, program);
+	release_signals();
+	if (program->is_ready)
+		return 0;
+	if (signalled && !*ret_error)
+		*ret_error = strdup("stopped by a signal before the mount was ready");
+	return err ? err : -EINTR;
 }
 
 static int run(struct program *program)
@@ -202,7 +232,7 @@ int main(int argc, char **argv)
 
 	/* Each arena keeps what it has; threads here hold little for long. */
 	mallopt(M_ARENA_MAX, 2);
-	signal(SIGPIPE, SIG_IGN);
+	startup();
 	log_open("imapfs", false, LOG_LEVEL_WARNING);
 	if (options_init(&program.options))
 		return EXIT_FAILURE;

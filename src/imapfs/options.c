@@ -27,10 +27,12 @@ static int refuse(char **ret_error, const char *fmt, ...)
 }
 
 enum option_kind {
-	KIND_TEXT,   /* any value that is not empty */
-	KIND_FLAG,   /* alone, or =yes|no */
-	KIND_CHOICE, /* one of `words` */
-	KIND_NUMBER, /* min..max */
+	KIND_TEXT,    /* any value that is not empty */
+	KIND_FLAG,    /* alone, or =yes|no */
+	KIND_OFFLINE, /* the same, or =auto */
+	KIND_UNFLAG,  /* a word that takes such a flag back */
+	KIND_CHOICE,  /* one of `words` */
+	KIND_NUMBER,  /* min..max */
 	KIND_OCTAL,
 	KIND_SIZE,
 	KIND_FUSE,    /* libfuse's: passed on as it is */
@@ -65,6 +67,7 @@ static const struct option table[] = {
 	{ .key = "trace", .kind = KIND_TEXT, .offset = AT(trace) },
 	{ .key = "disable", .kind = KIND_TEXT, .offset = AT(disable) },
 	{ .key = "subscribed", .kind = KIND_FLAG, .offset = AT(subscribed) },
+	{ .key = "offline", .kind = KIND_OFFLINE },
 	{ .key = "poll", .kind = KIND_NUMBER, .offset = AT(poll_s), .min = 1, .max = 86400 },
 	{ .key = "connections",
 	  .kind = KIND_NUMBER,
@@ -74,7 +77,7 @@ static const struct option table[] = {
 	{ .key = "timeout", .kind = KIND_NUMBER, .offset = AT(timeout_s), .min = 1, .max = 3600 },
 	{ .key = "names", .kind = KIND_CHOICE, .words = "readable|uid" },
 	{ .key = "ro", .kind = KIND_FLAG, .offset = AT(ro) },
-	{ .key = "rw", .kind = KIND_IGNORED },
+	{ .key = "rw", .kind = KIND_UNFLAG, .offset = AT(ro) },
 	{ .key = "debug", .kind = KIND_FLAG, .offset = AT(debug) },
 
 	/* what this version does anyway is accepted, the rest is said to be missing */
@@ -82,7 +85,6 @@ static const struct option table[] = {
 	{ .key = "delete", .kind = KIND_LATER, .words = "expunge" },
 	{ .key = "mark_seen", .kind = KIND_LATER, .words = "no" },
 	{ .key = "write_back", .kind = KIND_LATER, .words = "no" },
-	{ .key = "offline", .kind = KIND_LATER, .words = "auto|no" },
 	{ .key = "compress", .kind = KIND_LATER, .words = "no" },
 	{ .key = "layout", .kind = KIND_LATER, .words = "tree" },
 	{ .key = "provider", .kind = KIND_LATER, .words = "" },
@@ -162,6 +164,19 @@ static int parse_flag(const char *value, bool *ret_flag)
 		*ret_flag = false;
 	else
 		return -EINVAL;
+	return 0;
+}
+
+static int parse_offline(const char *value, enum options_offline *ret_offline)
+{
+	bool flag;
+
+	if (value && strcmp(value, "auto") == 0)
+		*ret_offline = OFFLINE_AUTO;
+	else if (parse_flag(value, &flag))
+		return -EINVAL;
+	else
+		*ret_offline = flag ? OFFLINE_YES : OFFLINE_NO;
 	return 0;
 }
 
@@ -270,9 +285,14 @@ int options_apply(struct options *options, const char *key, const char *value, c
 	case KIND_IGNORED: return 0;
 	case KIND_LATER: return apply_later(option, value, ret_error);
 	case KIND_FUSE: return apply_fuse(options, key, value);
+	case KIND_UNFLAG: *(bool *)((char *)options + option->offset) = false; return 0;
 	case KIND_FLAG:
 		if (parse_flag(value, (bool *)((char *)options + option->offset)))
 			return refuse(ret_error, "%s=%s: it must be yes or no", key, value);
+		return 0;
+	case KIND_OFFLINE:
+		if (parse_offline(value, &options->offline))
+			return refuse(ret_error, "%s=%s: it must be auto, yes or no", key, value);
 		return 0;
 	default:
 		if (!value || !*value)

@@ -13,6 +13,13 @@
 
 #include "util/buf.h"
 
+/* What to do when there is no server at the mount. */
+enum options_offline {
+	OFFLINE_AUTO, /* serve from the cache until there is one */
+	OFFLINE_NO,   /* fail */
+	OFFLINE_YES,  /* do not even ask */
+};
+
 struct options {
 	/* the command line itself */
 	const char *source, *mountpoint; /* borrowed from argv */
@@ -26,6 +33,7 @@ struct options {
 	char *password_command, *password_file;
 	char *cache_dir, *trace, *disable;
 	bool names_uid, subscribed;
+	enum options_offline offline;
 	uint64_t cache_size;
 	uint32_t poll_s, connections, timeout_s;
 	uint32_t uid, gid, umask_bits;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imapfs/startup.h"
 #include "imapfsctl/commands.h"
 #include "util/attr.h"
 #include "util/log.h"
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
 	bool done = false;
 	int status;
 
+	startup();
 	log_open("imapfsctl", false, LOG_LEVEL_WARNING);
 	status = parse(&arguments, argc, argv, &done);
 	if (!status && !done)

@@ -62,6 +62,24 @@ both() { # both EXPECTED COMMAND ARGS...: ARGS may use $MNT and $FILE, expanded 
 @test "write to the status file" { both EROFS open-write @MNT/.imapfs/status; }
 @test "unlink of the status file" { both EROFS unlink @MNT/.imapfs/status; }
 
+@test "open for reading and writing" { both EROFS open-rdwr @FILE; }
+
+# With the file open for writing the kernel would take the bytes into its page cache and refuse them only later.
+@test "a write into a mapped file is refused before any reader sees it" {
+	local mnt file
+	for mnt in "$FILE_DIR/ro" "$FILE_DIR/rw"; do
+		file=$(find "$mnt/INBOX" -name '*.1.eml')
+		cp "$file" "$FILE_DIR/before"
+		none python3 -c '
+import mmap, sys
+with open(sys.argv[1], "r+b") as f:
+    m = mmap.mmap(f.fileno(), 0)
+    m[0:5] = b"XXXXX"
+    m.flush()' "$file" 2>"$FILE_DIR/python.log"
+		cmp "$file" "$FILE_DIR/before"
+	done
+}
+
 @test "the tools say so, too" {
 	local mnt=$FILE_DIR/rw file
 	file=$(find "$mnt/INBOX" -name '*.1.eml')

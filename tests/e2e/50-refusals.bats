@@ -272,6 +272,78 @@ time.sleep(60)' >"$FILE_DIR/full" 3>&- &
 	refused "$FILE_DIR/not/there" 'not/there'
 }
 
+@test "a mount point that has an account already" {
+	local mnt=$FILE_DIR/taken
+	mount_imapfs "$(dovecot_url)" "$mnt" ro
+	run mount_imapfs "$(dovecot_url)" "$mnt" ro "cache_dir=$FILE_DIR/cache-above"
+	[ "$status" -ne 0 ]
+	[[ $output == *already* ]]
+	equal "$(grep -c . <<<"$output")" 1
+	equal "$(grep -cF " $mnt " /proc/self/mountinfo)" 1
+	# A mailbox of it is a place like any other.
+	mount_imapfs "$(dovecot_url)" "$mnt/INBOX" ro "cache_dir=$FILE_DIR/cache-above"
+	[ -d "$mnt/INBOX/INBOX" ]
+	unmount_imapfs "$mnt/INBOX"
+}
+
+@test "a cache directory that another mount has" {
+	mount_imapfs "$(dovecot_url)" "$FILE_DIR/first" ro "cache_dir=$FILE_DIR/shared"
+	try 6 "$(dovecot_url)" "cache_dir=$FILE_DIR/shared"
+	refused "$FILE_DIR/mnt" 'in use.*cache_dir'
+}
+
+@test "what fusermount3 says is part of the one line" {
+	[ "$(id -u)" != 0 ] || skip "root may do it"
+	none grep -q '^user_allow_other' /etc/fuse.conf || skip "allowed here"
+	try 4 "$(dovecot_url)" allow_other
+	refused "$FILE_DIR/mnt" 'user_allow_other'
+}
+
+@test "whoever asked for the mount is stopped: the rest stops too" {
+	local mnt=$FILE_DIR/stopped starter
+	mkdir -p "$mnt"
+	for signal in TERM HUP KILL; do
+		"$IMAPFS" "$(dovecot_url)" "$mnt" -o \
+			"ca_file=$CA_FILE,password_command=sleep 1; cat $FILE_DIR/pw1,cache_dir=$FILE_DIR/cache-stopped" \
+			</dev/null >/dev/null 2>&1 3>&- &
+		starter=$!
+		wait_for 5 pgrep -x -P "$starter" imapfs
+		kill "-$signal" "$starter"
+		wait_for 5 no_daemon "$mnt"
+		not_mounted "$mnt"
+	done
+}
+
+@test "without descriptors 0 to 2, HOME and XDG directories" {
+	local mnt=$FILE_DIR/bare
+	mkdir -p "$mnt"
+	echo "$mnt" >>"$FILE_DIR/mounts"
+	"$IMAPFS" "$(dovecot_url)" "$mnt" -o \
+		"ro,ca_file=$CA_FILE,password_file=$FILE_DIR/pw1,cache_dir=$FILE_DIR/cache-bare" <&- >&- 2>&- 3>&-
+	[ -d "$mnt/INBOX" ]
+	equal "$(readlink "/proc/$(daemon_pid "$mnt")/fd/2")" /dev/null
+	unmount_imapfs "$mnt"
+	# The home is then that of the user database; a state directory of ours keeps the test out of it.
+	env -u HOME -u XDG_CACHE_HOME -u XDG_CONFIG_HOME "$IMAPFS" "$(dovecot_url)" "$mnt" -o \
+		"ro,ca_file=$CA_FILE,password_file=$FILE_DIR/pw1,cache_dir=$FILE_DIR/cache-bare" </dev/null 3>&-
+	[ -d "$mnt/INBOX" ]
+}
+
+@test "from a directory that is gone: whole paths work, others are refused with the reason" {
+	local mnt=$FILE_DIR/nowhere
+	mkdir -p "$mnt" "$FILE_DIR/gone"
+	echo "$mnt" >>"$FILE_DIR/mounts"
+	cd "$FILE_DIR/gone"
+	rmdir "$FILE_DIR/gone"
+	run "$IMAPFS" "$(dovecot_url)" "$mnt" -o "ro,password_file=pw1,ca_file=$CA_FILE"
+	[ "$status" -ne 0 ]
+	[[ $output == *'working directory'* ]]
+	"$IMAPFS" "$(dovecot_url)" "$mnt" -o \
+		"ro,ca_file=$CA_FILE,password_file=$FILE_DIR/pw1,cache_dir=$FILE_DIR/cache-nowhere" </dev/null 3>&-
+	cd "$FILE_DIR"
+	[ -d "$mnt/INBOX" ]
+}
+
 @test "a source that is none, an option that is none, no arguments" {
 	try 2 "http://localhost/"
 	refused "$FILE_DIR/mnt" 'http|source'

@@ -89,6 +89,20 @@ gone() {
 	equal "$(grep -cF " $MNT " /proc/self/mountinfo)" 1
 }
 
+@test "auto_unmount: with the daemon the mount goes, and nobody holds on to our output" {
+	local mnt=$FILE_DIR/auto output
+	[ "$(id -u)" = 0 ] || skip "fusermount3 looks at the mount as root, who may not"
+	mkdir -p "$mnt"
+	echo "$mnt" >>"$FILE_DIR/mounts"
+	output=$(within 20 "$IMAPFS" "$(dovecot_url)" "$mnt" -o \
+		"auto_unmount,ro,ca_file=$CA_FILE,password_file=$FILE_DIR/pw1,cache_dir=$FILE_DIR/cache-auto" \
+		2>&1 </dev/null 3>&-)
+	equal "$output" ''
+	ls "$mnt/INBOX" >"$FILE_DIR/list"
+	kill -KILL "$(daemon_pid "$mnt")"
+	wait_for 5 not_mounted "$mnt"
+}
+
 @test "mounted, unmounted, mounted: twenty times" {
 	unmount_imapfs "$MNT"
 	for _ in {1..20}; do

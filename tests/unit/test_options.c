@@ -73,7 +73,7 @@ static const struct refused {
 	{ "delete=trash", "not supported yet" },
 	{ "mark_seen", "mark_seen is not supported yet" },
 	{ "write_back=yes", "not supported yet" },
-	{ "offline", "offline is not supported yet" },
+	{ "offline=perhaps", "offline=perhaps: it must be auto, yes or no" },
 	{ "compress=yes", "not supported yet" },
 	{ "layout=maildir", "not supported yet" },
 	{ "provider=gmail", "not supported yet" },
@@ -112,6 +112,33 @@ static void refuses(void **state)
 	}
 }
 
+static void offline_has_three_values(void **state)
+{
+	static const struct {
+		const char *text;
+		enum options_offline want;
+	} cases[] = {
+		{ "ro", OFFLINE_AUTO },
+		{ "offline=auto", OFFLINE_AUTO },
+		{ "offline", OFFLINE_YES },
+		{ "offline=yes", OFFLINE_YES },
+		{ "offline=no", OFFLINE_NO },
+		{ "offline=false", OFFLINE_NO },
+		{ "offline,offline=auto", OFFLINE_AUTO },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options options;
+		char *error = NULL;
+
+		assert_int_equal(options_init(&options), 0);
+		assert_int_equal(apply(&options, cases[i].text, &error), 0);
+		if (options.offline != cases[i].want)
+			fail_msg("%s: %d", cases[i].text, (int)options.offline);
+		options_release(&options);
+	}
+}
+
 static void keeps_values(void **state)
 {
 	struct options options;
@@ -136,6 +163,26 @@ static void keeps_values(void **state)
 	assert_int_equal(options.umask_bits, 027);
 	assert_string_equal(options.auth, "LOGIN");
 	options_release(&options);
+}
+
+static void takes_the_last_of_ro_and_rw(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ro;
+	} rows[] = { { "ro", true },    { "rw", false },    { "ro,rw", false },
+		     { "rw,ro", true }, { "ro=no", false }, { "ro=yes,rw", false } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct options options;
+		char *error = NULL;
+
+		assert_int_equal(options_init(&options), 0);
+		assert_int_equal(apply(&options, rows[i].text, &error), 0);
+		if (options.ro != rows[i].ro)
+			fail_msg("%s: ro is %d", rows[i].text, options.ro);
+		options_release(&options);
+	}
 }
 
 static const struct line {
@@ -246,6 +293,8 @@ int main(void)
 		cmocka_unit_test(accepts),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(keeps_values),
+		cmocka_unit_test(offline_has_three_values),
+		cmocka_unit_test(takes_the_last_of_ro_and_rw),
 		cmocka_unit_test(parses_command_lines),
 		cmocka_unit_test(reads_config),
 		cmocka_unit_test(refuses_a_config_line_that_would_be_cut),

@@ -15,7 +15,7 @@ function(imapfs_unit_test name)
 	target_compile_definitions(test_${name} PRIVATE
 		IMAPFS_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
 	add_test(NAME unit.${name} COMMAND test_${name})
-	set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120
+	set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 400
 		ENVIRONMENT "${IMAPFS_SANITIZER_ENV}")
 endfunction()
 

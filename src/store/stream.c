@@ -81,14 +81,15 @@ static void run_chunk(void *user, struct store_body *body)
 {
 	struct run *run = user;
 	struct item *item = item_of(run, ring_body_uid(body));
+	/* Of the whole literal, also while its first chunk is all that came. */
+	uint64_t real = run->sink.position + run->sink.left;
 
 	/* Is it gone, or the size a lie? Who reads it asks. */
-	if (item != NULL && body->len != item->size && !atomic_load(&run->store->sizes_lie))
+	if (item != NULL && real != item->size && !atomic_load(&run->store->sizes_lie))
 		return;
 	/* Who finds it in memory must find its size right. */
-	if (item != NULL && ring_body_chunk(body) == 0 && body->len < CACHE_CHUNK_SIZE &&
-	    body->len != item->size)
-		fetch_size_proven(run->store, run->box, run->number, item->uid, body->len, true);
+	if (item != NULL && real != item->size)
+		fetch_size_proven(run->store, run->box, run->number, item->uid, real, true);
 	ring_put(run->store->ring, body);
 	if (item == NULL || item->flight == NULL || ring_body_chunk(body) != 0)
 		return;

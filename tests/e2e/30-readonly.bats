@@ -69,7 +69,7 @@ both() { # both EXPECTED COMMAND ARGS...: ARGS may use $MNT and $FILE, expanded 
 	local mnt file
 	for mnt in "$FILE_DIR/ro" "$FILE_DIR/rw"; do
 		file=$(find "$mnt/INBOX" -name '*.1.eml')
-		cp "$file" "$FILE_DIR/before"
+		cat "$file" >"$FILE_DIR/before"
 		none python3 -c '
 import mmap, sys
 with open(sys.argv[1], "r+b") as f:

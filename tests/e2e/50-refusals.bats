@@ -280,7 +280,8 @@ time.sleep(60)' >"$FILE_DIR/full" 3>&- &
 	[[ $output == *already* ]]
 	equal "$(grep -c . <<<"$output")" 1
 	equal "$(grep -cF " $mnt " /proc/self/mountinfo)" 1
-	# A mailbox of it is a place like any other.
+	# A mailbox of it is a place like any other, for whom it need not be writable.
+	[ "$(id -u)" = 0 ] || return 0
 	mount_imapfs "$(dovecot_url)" "$mnt/INBOX" ro "cache_dir=$FILE_DIR/cache-above"
 	[ -d "$mnt/INBOX/INBOX" ]
 	unmount_imapfs "$mnt/INBOX"

@@ -28,6 +28,7 @@ size_lies() { # size_lies DIR OFFSET SIZE
 	local mnt=$1
 	lying_mount "$mnt" --lie-size="$2" --size "$3" --messages 6
 	cmp "$mnt/INBOX/1.eml" "$FILE_DIR/bodies/INBOX/1.eml"
+	rm -f "$FILE_DIR/copy"
 	cp "$mnt/INBOX/2.eml" "$FILE_DIR/copy"
 	cmp "$FILE_DIR/copy" "$FILE_DIR/bodies/INBOX/2.eml"
 	# shellcheck disable=SC2002 # cat is who reads
@@ -41,6 +42,7 @@ size_lies() { # size_lies DIR OFFSET SIZE
 	cat "$mnt"/INBOX/*.eml >/dev/null
 	tar -C "$mnt/INBOX" -cf - . | tar -C "$FILE_DIR/tar" -xf -
 	diff -r "$FILE_DIR/tar" "$FILE_DIR/bodies/INBOX"
+	chmod -R u+w "$FILE_DIR/tar"
 	rm -r "$FILE_DIR/tar"
 	for uid in 1 2 3 4 5 6; do
 		within 10 "$PROBE" mmap "$mnt/INBOX/$uid.eml" | cmp - "$FILE_DIR/bodies/INBOX/$uid.eml"
@@ -73,6 +75,7 @@ size_lies() { # size_lies DIR OFFSET SIZE
 			[ "$status" -ne 0 ]
 			[ -s "$FILE_DIR/tar.err" ]
 		fi
+		chmod -R u+w "$FILE_DIR/tarred"
 		rm -r "$FILE_DIR/tarred"
 		unmount_all
 	done

@@ -117,6 +117,10 @@ reads_again() {
 	}
 }
 
+has_grown() { # has_grown FILE SIZE
+	[ "$(stat -c %s "$1")" -gt "$2" ]
+}
+
 stands_still() {
 	local before
 	before=$(stat -c %s "$1")
@@ -167,10 +171,11 @@ stands_still() {
 	local mnt=$FILE_DIR/drop pid
 	server_scripted --tls-dir "$TLS_DIR" --messages 200 --size 3000 --body-delay 5
 	mount_imapfs "imaps://u1@localhost:$PORT/" "$mnt" ro names=uid timeout=$TIMEOUT
+	: >"$FILE_DIR/drop.out"
 	cat "$mnt"/INBOX/*.eml >"$FILE_DIR/drop.out" 3>&- &
 	pid=$!
 	for _ in 1 2 3; do
-		sleep 0.2
+		wait_for 10 has_grown "$FILE_DIR/drop.out" "$(stat -c %s "$FILE_DIR/drop.out")"
 		kill -HUP "$SCRIPTED_PID"
 	done
 	wait "$pid"
